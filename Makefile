@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# One Makefile, non-recursive. `make help` lists the targets.
+
+VERSION := 0.1.0
+B       := build
+V       ?= 0
+Q       := $(if $(filter 0,$(V)),@,)
+say      = $(if $(filter 0,$(V)),@printf '  %-6s %s\n' '$(1)' '$(2)',)
+
+CC      ?= gcc
+CFLAGS  ?= -O2 -g
+WARN    := -Wall -Wextra -Wvla -Wshadow -Wmissing-prototypes $(if $(CI),-Werror)
+SAN     ?=
+PKGS    := json-c liburcu liburcu-cds
+HOST    := libsystemd inih
+pc       = $(shell pkg-config $(1) $(2) 2>/dev/null)
+# Evaluated per command, not when make starts: `make deps` must run without them.
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DLOCKSTEP_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SAN) \
+             -fPIC -pthread -Iinclude $(call pc,--cflags,$(PKGS) $(HOST))
+
+QMP_SRC   := $(wildcard qmp/*.c)
+CORE_SRC  := $(wildcard coordinator/core/*.c)
+COORD_SRC := $(filter-out coordinator/lockstep.c,$(wildcard coordinator/*.c))
+AGENT_SRC := $(filter-out guest-agent/agent.c,$(wildcard guest-agent/*.c))
+HARN_SRC  := $(wildcard tests/harness/*.c)
+UNIT_SRC  := $(wildcard tests/unit/test_*.c)
+
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+LIBQMP := $(B)/libqmp.a
+PROGS  := $(B)/lockstep $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness
+UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
+
+.DEFAULT_GOAL := all
+all: $(LIBQMP) $(B)/libqmp.so $(PROGS)
+
+-include mk/checks.mk
+
+$(B)/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIBQMP): $(call obj,$(QMP_SRC))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/libqmp.so: $(call obj,$(QMP_SRC)) qmp/libqmp.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -shared -Wl,-soname,libqmp.so.0 -Wl,--version-script=qmp/libqmp.map \
+		-o $@ $(filter %.o,$^) $(call pc,--libs,json-c)
+
+$(B)/lockstep: $(call obj,coordinator/lockstep.c $(COORD_SRC) $(CORE_SRC)) $(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST))
+
+$(B)/lockstep-agent: $(call obj,guest-agent/agent.c $(AGENT_SRC)) $(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS))
+
+# What the lab's initramfs carries: no shared library is there.
+$(B)/lockstep-agent-static: $(call obj,guest-agent/agent.c $(AGENT_SRC)) $(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread -static -o $@ $^ $(call pc,--static --libs,$(PKGS))
+
+$(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,json-c)
+
+# A unit test links what its name says: test_qmp_*, test_agent_*, test_core_*, test_host_*.
+unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC),\
+            $(if $(filter test_core_%,$(1)),$(CORE_SRC),\
+            $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC)))))
+.SECONDEXPANSION:
+$(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST)) \
+		$(call pc,--libs,cmocka)
+
+unit: $(UNIT)
+	$(Q)for t in $(UNIT); do $$t || exit 1; done
+
+clean:
+	rm -rf $(B)
+
+.PHONY: all unit clean
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
