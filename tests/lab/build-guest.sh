@@ -1,0 +1,159 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Builds the lab guest: Debian's cloud kernel and an initramfs of busybox, modules
+# and agent. Nothing is installed; root is not needed. Everything is kept under
+# build/lab/ and made again only when what it is made of has changed.
+#
+# usage: build-guest.sh [--with-qga]
+#
+# Makes  build/lab/vmlinuz
+#        build/lab/initrd.none       no agent
+#        build/lab/initrd.lockstep   with build/lockstep-agent-static, if that exists
+#        build/lab/initrd.qga        with QEMU's guest agent, if --with-qga
+#
+# An initrd is cpio archives one after the other, so a changed agent costs one cp.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+lab=$top/build/lab
+agent=${LOCKSTEP_LAB_AGENT:-$top/build/lockstep-agent-static}
+meta=linux-image-cloud-amd64
+
+die() {
+	echo "build-guest: $*" >&2
+	exit 1
+}
+
+# fetch PACKAGE DIR: unpack a Debian package without installing it.
+fetch() {
+	local pkg=$1 dir=$2 tmp
+	tmp=$(mktemp -d "$lab/fetch.XXXXXX")
+	(cd "$tmp" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$pkg" >&2) ||
+		die "cannot download $pkg; try: apt-get update"
+	mkdir -p "$dir.new"
+	dpkg -x "$tmp"/*.deb "$dir.new"
+	rm -rf "$tmp"
+	mv "$dir.new" "$dir"
+}
+
+# pack DIR FILE: a reproducible cpio archive of a tree, everything owned by root.
+pack() {
+	(cd "$1" && find . -mindepth 1 | LC_ALL=C sort |
+		cpio --quiet -o -H newc -R 0:0 --reproducible) >"$2.new"
+	mv "$2.new" "$2"
+}
+
+# The kernel that is there is kept: a newer one comes after `make clean`.
+kernel() {
+	local found
+	found=$(find "$lab" -maxdepth 1 -name 'kernel-*' ! -name '*.new' | head -n 1)
+	if [ -z "$found" ]; then
+		local pkg
+		pkg=$(apt-cache depends "$meta" 2>/dev/null | sed -n 's/.*Depends: //p' | head -n 1)
+		[ -n "$pkg" ] || die "apt knows no $meta; try: apt-get update"
+		found=$lab/kernel-${pkg#linux-image-}
+		fetch "$pkg" "$found"
+	fi
+	echo "$found"
+}
+
+base_cpio() {
+	local kdir=$1 release=$2 root
+	root=$(mktemp -d "$lab/root.XXXXXX")
+	mkdir -p "$root"/{bin,sbin,etc,proc,sys,dev,tmp,run,lib/modules}
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	for name in $(busybox --list); do
+		[ "$name" = busybox ] || ln -s busybox "$root/bin/$name"
+	done
+	install -m 755 "$here/init" "$root/init"
+	install -m 755 "$here/console" "$root/etc/console"
+	/sbin/depmod -b "$kdir" "$release"
+	grep -v '^#' "$here/modules" | while read -r name; do
+		/sbin/modprobe -d "$kdir" -S "$release" --show-depends "$name"
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r ko; do
+		cp "$ko" "$root/lib/modules/"
+		basename "$ko"
+	done >"$root/etc/modules.order"
+	pack "$root" "$lab/base.cpio"
+	rm -rf "$root"
+}
+
+agent_cpio() {
+	local root
+	root=$(mktemp -d "$lab/root.XXXXXX")
+	install -D -m 755 "$agent" "$root/bin/lockstep-agent"
+	pack "$root" "$lab/agent.cpio"
+	rm -rf "$root"
+}
+
+# qemu-ga is a dynamic program: it comes with the libraries that ldd names.
+qga_cpio() {
+	local root
+	root=$(mktemp -d "$lab/root.XXXXXX")
+	[ -d "$lab/qga" ] || fetch qemu-guest-agent "$lab/qga"
+	install -D -m 755 "$lab/qga/usr/sbin/qemu-ga" "$root/bin/qemu-ga"
+	ldd "$root/bin/qemu-ga" | grep -q 'not found' &&
+		for lib in libglib2.0-0 libnuma1 libudev1 liburing2 libpcre2-8-0; do
+			[ -d "$lab/$lib" ] || fetch "$lib" "$lab/$lib"
+			cp -a "$lab/$lib"/. "$root/"
+		done
+	LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu \
+		ldd "$root/bin/qemu-ga" | grep -o '/[^ ]*' | while read -r lib; do
+		case $lib in "$root"/*) continue ;; esac
+		install -D -m 755 "$lib" "$root$lib"
+	done
+	pack "$root" "$lab/qga.cpio"
+	rm -rf "$root"
+}
+
+# fresh STAMP KEY: true when STAMP says that KEY was built.
+fresh() {
+	[ -e "$1" ] && [ "$(cat "$1")" = "$2" ]
+}
+
+sum() {
+	cat "$@" | sha256sum | cut -c1-16
+}
+
+# joined NAME CPIO...: one initrd; untouched when it would not change.
+joined() {
+	local out=$lab/initrd.$1
+	shift
+	cat "$@" >"$out.new"
+	if cmp -s "$out.new" "$out"; then rm "$out.new"; else mv "$out.new" "$out"; fi
+}
+
+main() {
+	local kdir release key
+	mkdir -p "$lab"
+	exec 9>"$lab/lock"
+	flock 9
+	rm -rf "$lab"/*.new "$lab"/fetch.?????? "$lab"/root.??????
+
+	kdir=$(kernel)
+	release=${kdir##*/kernel-}
+	key=$release-$(sum "$here/init" "$here/console" "$here/modules" "$here/build-guest.sh" \
+		"$(command -v busybox)")
+	if ! fresh "$lab/base.key" "$key"; then
+		cp "$kdir/boot/vmlinuz-$release" "$lab/vmlinuz"
+		base_cpio "$kdir" "$release"
+		echo "$key" >"$lab/base.key"
+	fi
+	joined none "$lab/base.cpio"
+
+	if [ -x "$agent" ]; then
+		key=$(sum "$agent")
+		if ! fresh "$lab/agent.key" "$key"; then
+			agent_cpio
+			echo "$key" >"$lab/agent.key"
+		fi
+		joined lockstep "$lab/base.cpio" "$lab/agent.cpio"
+	fi
+	if [ "${1:-}" = --with-qga ]; then
+		[ -e "$lab/qga.cpio" ] || qga_cpio
+		joined qga "$lab/base.cpio" "$lab/qga.cpio"
+	fi
+}
+
+main "$@"
