@@ -29,6 +29,7 @@ obj = $(patsubst %.c,$(B)/%.o,$(1))
 LIBQMP := $(B)/libqmp.a
 PROGS  := $(B)/lockstep $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
+ALONE  := $(patsubst %.c,$(B)/%,$(wildcard mk/*.c examples/*.c))
 
 .DEFAULT_GOAL := all
 all: $(LIBQMP) $(B)/libqmp.so $(PROGS)
@@ -75,11 +76,48 @@ $(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST)) \
 		$(call pc,--libs,cmocka)
 
-unit: $(UNIT)
-	$(Q)for t in $(UNIT); do $$t || exit 1; done
+unit-build: $(UNIT)
+unit: $(if $(T),$(B)/unit/$(T),$(UNIT))
+	$(Q)for t in $^; do $$t || exit 1; done
+
+# Programs of one file each on libqmp: build/examples/NAME, build/mk/NAME.
+$(ALONE): %: %.o $(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,json-c)
+
+# Both do all their own set-up. The recursion lets pkg-config be asked after deps ran.
+deps:
+	$(Q)mk/deps build lab fetch check
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all && tests/demo
+
+check: deps
+	+$(Q)MAKE="$(MAKE)" B=$(B) tests/run
+
+docs: $(B)/mk/print_protocol
+	$(Q)$< >docs/protocol.md
+
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR  ?= $(PREFIX)/lib
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
+		$(DESTDIR)$(PREFIX)/include/lockstep
+	install $(B)/lockstep $(DESTDIR)$(BINDIR)
+	install $(B)/lockstep-agent $(DESTDIR)$(SBINDIR)
+	install -m 644 include/qmp*.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/lockstep/err.h $(DESTDIR)$(PREFIX)/include/lockstep
+	install -m 644 $(LIBQMP) $(DESTDIR)$(LIBDIR)
+	install $(B)/libqmp.so $(DESTDIR)$(LIBDIR)/libqmp.so.$(VERSION)
+	ln -sf libqmp.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libqmp.so.0
+	ln -sf libqmp.so.0 $(DESTDIR)$(LIBDIR)/libqmp.so
+	sed -e 's|@prefix@|$(PREFIX)|; s|@libdir@|$(LIBDIR)|; s|@version@|$(VERSION)|' \
+		qmp/libqmp.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/libqmp.pc
 
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit clean
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+.PHONY: all unit unit-build deps demo check docs install clean
+-include $(shell find $(B) -path $(B)/lab -prune -o -type f -name '*.d' -print 2>/dev/null)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Everything that looks at the code rather than building it for use. `make check` itself
+# is in the Makefile.
+
+sub = $(MAKE) --no-print-directory
+C_FILES   = $(shell git ls-files -co --exclude-standard '*.c')
+ALL_FILES = $(C_FILES) $(shell git ls-files -co --exclude-standard '*.h')
+
+help:
+	@sed -n 's/^#: //p' mk/checks.mk
+
+#: make                   build everything into build/ (V=1 shows the commands)
+#: make deps              install the missing Debian packages
+#: make demo              the main job on a real guest, with all set-up
+#: make check             every test, with all set-up; the last line has the counts
+#: make unit              the unit tests only; T=test_qmp_frame runs one of them
+#: make e2e T=NAME        one scenario, tests/e2e/NAME.scn
+#: make check-asan        unit tests under AddressSanitizer and UBSan
+#: make check-tsan        unit tests under ThreadSanitizer
+#: make check-long        check, sanitizers, full matrices, mutants
+#: make mutants           break rules one by one; the tests must notice (T=NAME: one)
+#: make lint              clang-format, clang-tidy, cppcheck, include rule, core symbols
+#: make fuzz              every fuzz target for FUZZ_S seconds (30)
+#: make bench             the measured rows
+#: make cover             lines covered by the unit tests, per file
+#: make docs              docs/protocol.md from include/lockstep/wire.h
+#: make install           DESTDIR= PREFIX=/usr/local
+
+check-asan: deps
+	+$(Q)MAKE="$(MAKE)" tests/run asan
+
+check-tsan: deps
+	+$(Q)MAKE="$(MAKE)" tests/run tsan
+
+check-long: deps deps-long
+	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build lint unit install e2e asan tsan mutants
+
+deps-lint:
+	$(Q)mk/deps build check lint
+deps-long:
+	$(Q)mk/deps build check lab fetch long
+
+mutants: deps deps-long
+	$(Q)tests/mutants/run $(T)
+
+e2e: all
+	$(Q)$(B)/harness run tests/e2e/$(or $(T),*).scn
+
+# The order is that of cost: what fails first is what is mended fastest.
+lint: deps-lint
+	$(Q)$(sub) all $(B)/mk/print_protocol
+	$(Q)tests/lint/cheap $(B)
+	$(Q)clang-format --dry-run -Werror $(ALL_FILES)
+	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+		--inline-suppr --suppressions-list=tests/lint/cppcheck-suppressions \
+		-j$(shell nproc) --cppcheck-build-dir=$(shell mkdir -p $(B)/cppcheck && echo $(B)/cppcheck) \
+		-D_GNU_SOURCE -Iinclude $(C_FILES)
+	$(Q)printf '%s\n' $(C_FILES) | xargs -P$(shell nproc) -n4 \
+		clang-tidy --quiet --warnings-as-errors='*' -extra-arg=-Wno-unknown-warning-option \
+		2>$(B)/clang-tidy.log -- $(filter-out -g -O2,$(ALL_CFLAGS)) $(call pc,--cflags,cmocka)
+
+cover: deps
+	$(Q)$(sub) B=build/cover SAN=--coverage CFLAGS="-O0 -g" unit-build
+	$(Q)find build/cover -name '*.gcda' -delete
+	$(Q)B=build/cover tests/run unit
+	$(Q)tests/lint/cover build/cover
+
+FUZZ_S  ?= 30
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz:
+	$(Q)mk/deps build long
+	$(Q)$(foreach f,$(FUZZERS),$(sub) B=build/fuzz CC=clang \
+		SAN="-fsanitize=fuzzer-no-link,address,undefined" build/fuzz/fuzz/$(f) && \
+		mkdir -p build/fuzz/corpus-$(f) && build/fuzz/fuzz/$(f) -max_total_time=$(FUZZ_S) \
+		-print_final_stats=1 build/fuzz/corpus-$(f) $(wildcard tests/fuzz/$(f)-seeds) &&) true
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(call pc,--libs,json-c)
+
+.PHONY: help check-asan check-tsan check-long deps-lint deps-long mutants e2e lint cover fuzz
