@@ -93,7 +93,7 @@ static void print_objects(void)
 {
 	printf("\n## Objects inside replies\n");
 #define PRINT_(id, doc)                                                                            \
-	printf("\n### %s\n\n%c%s.\n", #id, (doc)[0] - 'a' + 'A', (doc) + 1);                           \
+	printf("\n### %s\n\n%c%s.\n", #id, (doc)[0] - 'a' + 'A', (doc) + 1);                       \
 	print_fields("member", ls_wire_obj_##id, LS_WIRE_N(ls_wire_obj_##id));
 	LS_WIRE_OBJECTS(PRINT_)
 #undef PRINT_
