@@ -79,16 +79,18 @@ __attribute__((format(printf, 2, 3))) static inline void ls_err_prefix(struct ls
 {
 	char was[LS_ERR_TEXT_BYTES];
 	va_list ap;
-	int n;
+	size_t n;
 
 	if (!err)
 		return;
 	memcpy(was, err->text, sizeof(was));
 	va_start(ap, fmt);
-	n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
-	if (n >= 0 && n < (int)sizeof(err->text))
-		snprintf(err->text + n, sizeof(err->text) - n, ": %s", was);
+	n = strlen(err->text);
+	strncat(err->text, ": ", sizeof(err->text) - n - 1);
+	n = strlen(err->text);
+	strncat(err->text, was, sizeof(err->text) - n - 1);
 }
 
 #endif

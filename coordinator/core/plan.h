@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a wish and one look to a transaction, or to words that say what would work.
+ *
+ * A planner refuses what cannot work before anything is sent anywhere.
+ */
+#ifndef CORE_PLAN_H
+#define CORE_PLAN_H
+
+#include "txn.h"
+
+/**
+ * plan_vcpus() - Make it @count vCPUs, plugged and online
+ * @vm:      the guest as it is
+ * @id:      for the transaction
+ * @count:   vCPUs afterwards
+ * @err:     why not, with the values that would work
+ * @ret_txn: what to do
+ *
+ * Plugs the lowest free slots, unplugs the highest that can be unplugged.
+ *
+ * Return: 0; 1 it is so already, *ret_txn is NULL; -EINVAL, -EBUSY, -ENOMEM.
+ */
+int plan_vcpus(const struct vm *vm, const char *id, unsigned count, struct ls_err *err,
+	       struct txn **ret_txn);
+
+/**
+ * plan_memory() - Make it @bytes of memory, plugged and online
+ * @bytes: boot memory included
+ *
+ * Otherwise as plan_vcpus(). Grows virtio-mem devices first and adds one DIMM for the
+ * rest; shrinks virtio-mem devices first and removes whole DIMMs for the rest.
+ */
+int plan_memory(const struct vm *vm, const char *id, uint64_t bytes, struct ls_err *err,
+		struct txn **ret_txn);
+
+/**
+ * plan_migrate() - Move the guest of @v's source to @v's destination
+ * @v:    both sides
+ * @how:  addresses, URI and window mode; copied; the rest is filled in here
+ *
+ * Return: 0; -EINVAL, -EBUSY, -ENOMEM.
+ */
+int plan_migrate(const struct view *v, const char *id, const struct txn_migrate *how,
+		 struct ls_err *err, struct txn **ret_txn);
+
+/* "ls-TXN-SLOT" and "ls-TXN-SLOT-mem": ids of what a transaction makes in QEMU. */
+#define PLAN_ID_PREFIX	    "ls-"
+#define PLAN_BACKEND_SUFFIX "-mem"
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Live migration: the table, and what must hold before it begins and at its gate.
+ *
+ * The one item is the guest; levels are 0 and 1 but for "stopped", which counts how
+ * far the source is from running. Everything up to the commit can be taken back:
+ * the source goes on. The commit is the pivot; from its record on the source is
+ * never continued, and the destination has never been asked to run before it.
+ */
+#include "plan.h"
+#include "table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Of the window's lease, at the gate: nobody can renew it while the guest stands still. */
+#define GATE_LEASE_MS 2000
+
+#define SRC(v) (&(v)->vm[SIDE_SRC])
+#define DST(v) (&(v)->vm[SIDE_DST])
+
+#define LEVEL(name, expression)                                                                    \
+	static uint64_t name(const struct txn *t, const struct view *v, unsigned item)             \
+	{                                                                                          \
+		(void)t, (void)v, (void)item;                                                      \
+		return (expression);                                                               \
+	}
+
+static bool caps_on(const struct vm *vm)
+{
+	unsigned ours = CAP_OURS & vm->caps_known;
+
+	return (vm->caps & ours) == ours;
+}
+
+/* Complete at the destination: everything is there, and it stands still. */
+static bool loaded(const struct view *v)
+{
+	return DST(v)->answers && DST(v)->mig == MIG_COMPLETED;
+}
+
+/*
+ * 0: the source runs; 1: it stands still and may be continued; 2: a migration holds it.
+ * That is the order in which it comes back.
+ */
+static uint64_t stopped(const struct vm *vm)
+{
+	if (vm_mig_under_way(vm->mig))
+		return 2;
+	return vm->run != VM_RUNNING;
+}
+
+static bool window_is_ours(const struct txn *t, const struct view *v)
+{
+	for (int side = 0; side < SIDE_COUNT; side++)
+		if (v->vm[side].agent_answers)
+			return !strcmp(v->vm[side].window_txn, t->id);
+	/* The guest stands still or its channel is moving: only its word says lost. */
+	return t->holds.at == t->holds.goal;
+}
+
+static bool wants_window(const struct txn *t)
+{
+	return t->agent == AGENT_LOCKSTEP && strcmp(t->mig->window, "off") != 0;
+}
+
+static bool no_unplug_pending(const struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->n_cpus; i++)
+		if (vm->cpus[i].unplug == TRI_YES)
+			return false;
+	return true;
+}
+
+static bool mirrored(const struct view *v)
+{
+	char text[8];
+
+	return DST(v)->answers && vm_same_inventory(SRC(v), DST(v), text, sizeof(text));
+}
+
+static bool made_devices(const struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->n_cpus; i++)
+		if (vm->cpus[i].plugged && !strncmp(vm->cpus[i].id, PLAN_ID_PREFIX, 3))
+			return true;
+	for (unsigned i = 0; i < vm->n_mems; i++)
+		if (!strncmp(vm->mems[i].id, PLAN_ID_PREFIX, 3))
+			return true;
+	return false;
+}
+
+LEVEL(params_full, (caps_on(SRC(v)) || !SRC(v)->answers) && (caps_on(DST(v)) || !DST(v)->answers))
+LEVEL(window_full, !wants_window(t) || window_is_ours(t, v))
+LEVEL(settled, no_unplug_pending(SRC(v)))
+LEVEL(checked, 1)
+LEVEL(mirror_full, mirrored(v) || loaded(v))
+LEVEL(mirror_any, DST(v)->run != VM_GONE && made_devices(DST(v)))
+LEVEL(incoming_full, DST(v)->answers &&DST(v)->mig != MIG_NONE)
+LEVEL(incoming_any, DST(v)->run != VM_GONE && DST(v)->mig != MIG_NONE)
+LEVEL(migrate_full, SRC(v)->mig == MIG_PRE_SWITCHOVER || SRC(v)->mig == MIG_DEVICE ||
+			    SRC(v)->mig == MIG_COMPLETED || loaded(v))
+LEVEL(src_stopped, SRC(v)->run == VM_GONE ? 0 : stopped(SRC(v)))
+LEVEL(continue_full, loaded(v) && (SRC(v)->mig == MIG_COMPLETED || SRC(v)->run == VM_GONE))
+LEVEL(commit_full, SRC(v)->surrendered || SRC(v)->run == VM_GONE)
+LEVEL(running, DST(v)->run == VM_RUNNING)
+LEVEL(src_gone, SRC(v)->run == VM_GONE)
+
+/* ---- what makes a row impossible -------------------------------------- */
+
+static int check_source(const struct txn *t, const struct view *v, bool rolling, struct ls_err *err)
+{
+	(void)t;
+	if (rolling || loaded(v))
+		return 0;
+	if (SRC(v)->mig == MIG_FAILED)
+		return ls_err_set(err, -EIO, "QEMU says the migration failed: %s",
+				  SRC(v)->mig_error[0]
+					  ? SRC(v)->mig_error
+					  : "no reason given; see the destination's log");
+	if (SRC(v)->mig == MIG_CANCELLED || SRC(v)->mig == MIG_CANCELLING)
+		return ls_err_set(err, -ECANCELED, "somebody else cancelled the migration");
+	if (DST(v)->run == VM_GONE)
+		return ls_err_set(err, -EPIPE, "the destination QEMU has ended; see its log");
+	return 0;
+}
+
+static int check_destination(const struct txn *t, const struct view *v, bool rolling,
+			     struct ls_err *err)
+{
+	const struct vm *a = SRC(v), *b = DST(v);
+
+	(void)t;
+	if (rolling)
+		return 0;
+	if (b->run == VM_GONE)
+		return ls_err_set(err, -EPIPE, "the destination QEMU has ended; see its log");
+	if (b->run != VM_INMIGRATE)
+		return ls_err_set(err, -EINVAL,
+				  "the destination is %s: start it with "
+				  "\"-incoming defer -S\"",
+				  vm_run_name(b->run));
+	if (strcmp(a->machine, b->machine))
+		return ls_err_set(err, -EINVAL, "machine type %s here, %s there", a->machine,
+				  b->machine);
+	if (b->version < a->version)
+		return ls_err_set(err, -EINVAL,
+				  "QEMU %u here, %u there: a guest moves to the same or "
+				  "a newer one",
+				  a->version, b->version);
+	if (a->n_cpus != b->n_cpus || a->mem_boot != b->mem_boot || a->mem_max != b->mem_max)
+		return ls_err_set(err, -EINVAL,
+				  "%u vCPU slots, %" PRIu64 " of %" PRIu64 " MiB here; "
+				  "%u, %" PRIu64 " of %" PRIu64 " there",
+				  a->n_cpus, a->mem_boot >> 20, a->mem_max >> 20, b->n_cpus,
+				  b->mem_boot >> 20, b->mem_max >> 20);
+	return 0;
+}
+
+static int check_gate(const struct txn *t, const struct view *v, bool rolling, struct ls_err *err)
+{
+	char text[128];
+	int r = check_source(t, v, rolling, err);
+
+	if (r || rolling || loaded(v))
+		return r;
+	if (!vm_same_inventory(SRC(v), DST(v), text, sizeof(text)))
+		return ls_err_set(err, -EIO, "the devices changed during the migration: %s", text);
+	if (wants_window(t) && SRC(v)->lease_ms < GATE_LEASE_MS)
+		return ls_err_set(err, -ETIME,
+				  "the window's lease has %" PRIu64 " ms left, which is "
+				  "less than a blackout may take",
+				  SRC(v)->lease_ms);
+	if (strcmp(SRC(v)->claimed_by, t->id) || strcmp(DST(v)->claimed_by, t->id))
+		return ls_err_set(err, -EBUSY, "another coordinator has taken the claim");
+	return 0;
+}
+
+/* Until the commit the source is the guest; after it, the destination. */
+static enum txn_end alive_migrate(const struct txn *t, const struct view *v, struct ls_err *err)
+{
+	if (!t->crossed && SRC(v)->run == VM_GONE && !loaded(v)) {
+		ls_err_set(err, -ESHUTDOWN,
+			   "the source QEMU ended before the guest was complete at "
+			   "the destination: the guest is gone");
+		return END_LOST;
+	}
+	if (t->crossed && DST(v)->run == VM_GONE) {
+		ls_err_set(err, -ESHUTDOWN,
+			   "the destination QEMU ended after the guest was handed "
+			   "over; the source stands still and holds the state of the handover: "
+			   "nothing of it was continued");
+		return END_UNDECIDED;
+	}
+	return END_NONE;
+}
+
+/* clang-format off */
+static const struct row rows[] = {
+	{ "claim:src",    SIDE_SRC, level_claim_src, level_none, VERB_CLAIM,      VERB_UNCLAIM,
+	  .limit_ms = 5000, .mark = MARK_HOLD },
+	{ "claim:dst",    SIDE_DST, level_claim_dst, level_none, VERB_CLAIM,      VERB_UNCLAIM,
+	  .limit_ms = 5000, .mark = MARK_HOLD },
+	{ "params",       SIDE_SRC, params_full,     level_none, VERB_PARAMS_SET, VERB_PARAMS_RESTORE,
+	  .limit_ms = 5000, .mark = MARK_HOLD },
+	{ "guest:window", SIDE_SRC, window_full,     level_none, VERB_WINDOW_OPEN, VERB_WINDOW_CLOSE,
+	  .limit_ms = 30000, .mark = MARK_HOLD },
+
+	{ "settle",       SIDE_SRC, settled,       level_none,   VERB_NONE,       VERB_NONE,
+	  .limit_ms = 10000 },
+	{ "dst:check",    SIDE_DST, checked,       level_none,   VERB_NONE,       VERB_NONE,
+	  .check = check_destination, .limit_ms = 5000 },
+	{ "dst:mirror",   SIDE_DST, mirror_full,   mirror_any,   VERB_MIRROR,     VERB_QUIT,
+	  .limit_ms = 30000 },
+	{ "dst:incoming", SIDE_DST, incoming_full, incoming_any, VERB_INCOMING,   VERB_QUIT,
+	  .limit_ms = 10000 },
+	{ "src:migrate",  SIDE_SRC, migrate_full,  src_stopped,  VERB_MIGRATE,    VERB_SRC_RESUME,
+	  .check = check_source, .poll_ms = 250, .again = true },
+	{ "gate",         SIDE_SRC, checked,       level_none,   VERB_NONE,       VERB_NONE,
+	  .check = check_gate, .limit_ms = 5000 },
+	{ "src:continue", SIDE_SRC, continue_full, src_stopped,  VERB_MIGRATE_CONTINUE, VERB_SRC_RESUME,
+	  .check = check_source, .limit_ms = 30000, .poll_ms = 100, .again = true },
+	{ "commit",       SIDE_SRC, commit_full,   level_none,   VERB_SURRENDER,  VERB_NONE,
+	  .limit_ms = 5000, .mark = MARK_PIVOT },
+	{ "dst:run",      SIDE_DST, running,       level_none,   VERB_CONT,       VERB_NONE,
+	  .limit_ms = 10000 },
+	{ "src:quit",     SIDE_SRC, src_gone,      level_none,   VERB_QUIT,       VERB_NONE,
+	  .limit_ms = 10000 },
+};
+/* clang-format on */
+
+const struct table table_migrate = {
+	.name = "migrate",
+	.rows = rows,
+	.n = sizeof(rows) / sizeof(rows[0]),
+	.holds = 4,
+	.alive = alive_migrate,
+};
+
+/* ---- the plan --------------------------------------------------------- */
+
+static int check_start(const struct view *v, const struct txn_migrate *how, struct ls_err *err)
+{
+	if (SRC(v)->surrendered)
+		return ls_err_set(err, -EBUSY,
+				  "this QEMU has given its guest away in an earlier "
+				  "migration and must not run it again");
+	if (SRC(v)->run != VM_RUNNING)
+		return ls_err_set(err, -EINVAL, "the guest is %s, not running",
+				  vm_run_name(SRC(v)->run));
+	if (vm_mig_under_way(SRC(v)->mig))
+		return ls_err_set(err, -EBUSY, "a migration is already under way (%s)",
+				  vm_mig_name(SRC(v)->mig));
+	if (SRC(v)->agent != AGENT_LOCKSTEP && strcmp(how->window, "off"))
+		return ls_err_set(err, -EOPNOTSUPP,
+				  "no lockstep-agent answers in the guest (%s): "
+				  "nothing would keep its CPUs and memory from changing meanwhile; "
+				  "accept that with --window=off",
+				  SRC(v)->agent_text);
+	return 0;
+}
+
+int plan_migrate(const struct view *v, const char *id, const struct txn_migrate *how,
+		 struct ls_err *err, struct txn **ret_txn)
+{
+	int r = check_start(v, how, err);
+	struct txn *t;
+
+	*ret_txn = NULL;
+	if (r < 0)
+		return r;
+	t = txn_new(OP_MIGRATE, id, 1, true);
+	if (!t)
+		return ls_err_set(err, -ENOMEM, "out of memory");
+	t->agent = SRC(v)->agent;
+	t->items[0].goal = 1;
+	t->items[0].slot = -1;
+	*t->mig = *how;
+	for (int side = 0; side < SIDE_COUNT; side++)
+		t->mig->caps_before[side] = v->vm[side].caps & CAP_OURS;
+	for (unsigned i = 0; i < SRC(v)->n_cpus; i++)
+		t->mig->online[i] = SRC(v)->cpus[i].device && SRC(v)->cpus[i].kernel;
+	r = check_destination(t, v, false, err);
+	if (r < 0) {
+		txn_free(t);
+		return r;
+	}
+	*ret_txn = t;
+	return 0;
+}

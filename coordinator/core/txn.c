@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Transactions and their journal record.
+ *
+ * DOC: the record
+ *
+ * Text, one "key value" a line, in a fixed order; a value goes to the end of its
+ * line. It is written whole at every row entry and is all that a restarted
+ * coordinator needs; what the world looks like it reads from the world.
+ *
+ *	lockstep-txn 1
+ *	id 20261103-141502-4711
+ *	op vcpus
+ *	epoch 3
+ *	agent 2
+ *	walk AT FROM GOAL DIR ROLLBACK CROSSED ENTERED
+ *	items N
+ *	item KIND SLOT SIZE GOAL ID BACKEND        N times; "-" stands for an empty id
+ *	before ROW LEVEL ...                       for each row that was entered
+ *	migrate ...                                only for OP_MIGRATE
+ *	reason CODE TEXT
+ *	end
+ */
+#include "txn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "table.h"
+
+#define RECORD_HEAD "lockstep-txn 1"
+#define ITEMS_MAX   (LS_CPUS_MAX + LS_MEM_DEVICES_MAX)
+
+static const char *const op_names[] = {
+	[OP_VCPUS] = "vcpus", [OP_MEMORY] = "memory", [OP_MIGRATE] = "migrate"
+};
+static_assert(sizeof(op_names) / sizeof(op_names[0]) == OP_COUNT, "a name for each");
+
+static const char *const end_names[] = {
+	[END_NONE] = "open",	       [END_DONE] = "done",	  [END_UNDONE] = "undone",
+	[END_REFUSED] = "refused",     [END_PENDING] = "pending", [END_STUCK] = "stuck",
+	[END_UNDECIDED] = "undecided", [END_LOST] = "lost",
+};
+static_assert(sizeof(end_names) / sizeof(end_names[0]) == END_COUNT, "a name for each");
+
+static const struct table *const tables[] = {
+	[OP_VCPUS] = &table_vcpu, [OP_MEMORY] = &table_memory, [OP_MIGRATE] = &table_migrate
+};
+
+const char *txn_op_name(enum txn_op op)
+{
+	return op_names[op];
+}
+
+const char *txn_end_name(enum txn_end end)
+{
+	return end_names[end];
+}
+
+struct txn *txn_new(enum txn_op op, const char *id, unsigned n, bool up)
+{
+	struct txn *t = calloc(1, sizeof(*t));
+	int holds = (int)tables[op]->holds, rows = (int)tables[op]->n;
+
+	assert(n > 0 && rows <= TXN_ROWS_MAX);
+	if (!t)
+		return NULL;
+	snprintf(t->id, sizeof(t->id), "%s", id);
+	t->op = op;
+	t->table = tables[op];
+	t->n = n;
+	t->walk = up ? step_to(holds, rows) : step_to(rows, holds);
+	t->items = calloc(n, sizeof(*t->items));
+	t->before = malloc((size_t)rows * n * sizeof(*t->before));
+	if (op == OP_MIGRATE)
+		t->mig = calloc(1, sizeof(*t->mig));
+	if (!t->items || !t->before || (op == OP_MIGRATE && !t->mig)) {
+		txn_free(t);
+		return NULL;
+	}
+	for (size_t i = 0; i < (size_t)rows * n; i++)
+		t->before[i] = LEVEL_ALL;
+	return t;
+}
+
+void txn_free(struct txn *t)
+{
+	if (!t)
+		return;
+	free(t->items);
+	free(t->before);
+	free(t->mig);
+	free(t);
+}
+
+/* ---- writing ---------------------------------------------------------- */
+
+struct out {
+	char *buf;
+	size_t len, at;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct out *o, const char *fmt, ...)
+{
+	size_t room = o->at < o->len ? o->len - o->at : 0;
+	va_list ap;
+
+	va_start(ap, fmt);
+	o->at += (size_t)vsnprintf(room ? o->buf + o->at : NULL, room, fmt, ap);
+	va_end(ap);
+}
+
+static const char *or_dash(const char *s)
+{
+	return s[0] ? s : "-";
+}
+
+static void put_items(struct out *o, const struct txn *t)
+{
+	put(o, "items %u\n", t->n);
+	for (unsigned i = 0; i < t->n; i++) {
+		const struct item *it = &t->items[i];
+
+		put(o, "item %d %d %" PRIu64 " %" PRIu64 " %s %s\n", (int)it->kind, it->slot,
+		    it->size, it->goal, or_dash(it->id), or_dash(it->backend));
+	}
+}
+
+static void put_before(struct out *o, const struct txn *t)
+{
+	for (unsigned row = 0; row < t->table->n; row++) {
+		if (!(t->entered & (1u << row)))
+			continue;
+		put(o, "before %u", row);
+		for (unsigned i = 0; i < t->n; i++)
+			put(o, " %" PRIu64, txn_before(t, row)[i]);
+		put(o, "\n");
+	}
+}
+
+static void put_migrate(struct out *o, const struct txn_migrate *m)
+{
+	put(o, "src %d %s\nuri %s\ndst %s\ndst-agent %s\nwindow %s\ncaps %u %u\nonline ",
+	    m->src_pid, or_dash(m->src_qmp), m->uri, m->dst_qmp, or_dash(m->dst_agent), m->window,
+	    m->caps_before[SIDE_SRC], m->caps_before[SIDE_DST]);
+	for (unsigned i = 0; i < LS_CPUS_MAX; i += 4) {
+		const bool *b = m->online + i;
+
+		put(o, "%x", b[0] | b[1] << 1 | b[2] << 2 | b[3] << 3);
+	}
+	put(o, "\n");
+}
+
+int txn_save(const struct txn *t, char *buf, size_t len)
+{
+	struct out o = { buf, len, 0 };
+
+	put(&o, RECORD_HEAD "\nid %s\nop %s\nepoch %" PRIu64 "\nagent %d\n", t->id,
+	    txn_op_name(t->op), t->epoch, (int)t->agent);
+	put(&o, "walk %d %d %d %d %d %d %u\n", t->walk.at, t->walk.from, t->walk.goal, t->walk.dir,
+	    t->walk.rollback, t->crossed, t->entered);
+	put_items(&o, t);
+	put_before(&o, t);
+	if (t->mig)
+		put_migrate(&o, t->mig);
+	put(&o, "reason %d %s\nend\n", t->reason.code, t->reason.text);
+	return o.at < len ? (int)o.at : -ENOSPC;
+}
+
+/* ---- reading ---------------------------------------------------------- */
+
+/* A record may come from a damaged disk: every number is checked, nothing is assumed. */
+struct in {
+	const char *at;
+	bool bad;
+};
+
+static void expect(struct in *in, const char *word)
+{
+	size_t n = strlen(word);
+
+	in->bad |= strncmp(in->at, word, n) != 0;
+	if (!in->bad)
+		in->at += n;
+}
+
+static uint64_t number(struct in *in, uint64_t max)
+{
+	char *end;
+	uint64_t v;
+
+	while (!in->bad && *in->at == ' ')
+		in->at++;
+	if (in->bad || *in->at < '0' || *in->at > '9') {
+		in->bad = true;
+		return 0;
+	}
+	errno = 0;
+	v = strtoull(in->at, &end, 10);
+	in->bad |= errno || v > max;
+	in->at = end;
+	return in->bad ? 0 : v;
+}
+
+static int integer(struct in *in, int lo, int hi)
+{
+	bool minus = !in->bad && in->at[0] == ' ' && in->at[1] == '-';
+	int v;
+
+	if (minus)
+		in->at += 2;
+	v = (int)number(in, INT32_MAX);
+	v = minus ? -v : v;
+	in->bad |= v < lo || v > hi;
+	return v;
+}
+
+/* Up to a byte of @stop, which is not consumed; "-" is the empty string. */
+static void text(struct in *in, const char *stop, char *ret_buf, size_t len)
+{
+	size_t n;
+
+	if (!in->bad && *in->at == ' ')
+		in->at++;
+	n = in->bad ? 0 : strcspn(in->at, stop);
+	in->bad |= n >= len;
+	if (in->bad)
+		return;
+	if (n == 1 && *in->at == '-')
+		ret_buf[0] = '\0';
+	else
+		snprintf(ret_buf, len, "%.*s", (int)n, in->at);
+	in->at += n;
+}
+
+static struct txn *get_head(struct in *in)
+{
+	char id[LS_TXN_BYTES] = "", op[16] = "";
+	struct txn head = { 0 }, *t = NULL;
+	unsigned n, k = 0;
+
+	expect(in, RECORD_HEAD "\nid");
+	text(in, "\n", id, sizeof(id));
+	expect(in, "\nop");
+	text(in, "\n", op, sizeof(op));
+	while (k < OP_COUNT && strcmp(op, op_names[k]))
+		k++;
+	in->bad |= k == OP_COUNT;
+	expect(in, "\nepoch");
+	head.epoch = number(in, INT64_MAX);
+	expect(in, "\nagent");
+	head.agent = (enum vm_agent)number(in, AGENT_LOCKSTEP);
+	expect(in, "\nwalk");
+	head.walk.at = integer(in, 0, TXN_ROWS_MAX);
+	head.walk.from = integer(in, 0, TXN_ROWS_MAX);
+	head.walk.goal = integer(in, 0, TXN_ROWS_MAX);
+	head.walk.dir = (enum step_dir)integer(in, STEP_DOWN, STEP_UP);
+	head.walk.rollback = number(in, 1);
+	head.crossed = number(in, 1);
+	head.entered = (unsigned)number(in, (1u << TXN_ROWS_MAX) - 1);
+	expect(in, "\nitems");
+	n = (unsigned)number(in, ITEMS_MAX);
+	in->bad |= n == 0;
+	if (in->bad || !(t = txn_new((enum txn_op)k, id, n, true)))
+		return NULL;
+	in->bad |= head.walk.at > (int)t->table->n || head.walk.from > (int)t->table->n ||
+		   head.walk.goal > (int)t->table->n;
+	t->epoch = head.epoch;
+	t->agent = head.agent;
+	t->walk = head.walk;
+	t->crossed = head.crossed;
+	t->entered = head.entered;
+	return t;
+}
+
+static void get_items(struct in *in, struct txn *t)
+{
+	for (unsigned i = 0; i < t->n && !in->bad; i++) {
+		struct item *it = &t->items[i];
+
+		expect(in, "\nitem");
+		it->kind = (enum vm_mem_kind)integer(in, VM_DIMM, VM_VIRTIO_MEM);
+		it->slot = integer(in, -1, LS_CPUS_MAX - 1);
+		it->size = number(in, UINT64_MAX);
+		it->goal = number(in, UINT64_MAX);
+		text(in, " ", it->id, sizeof(it->id));
+		text(in, "\n", it->backend, sizeof(it->backend));
+	}
+}
+
+static void get_before(struct in *in, struct txn *t)
+{
+	for (unsigned row = 0; row < t->table->n; row++) {
+		if (!(t->entered & (1u << row)))
+			continue;
+		expect(in, "\nbefore");
+		in->bad |= number(in, TXN_ROWS_MAX) != row;
+		for (unsigned i = 0; i < t->n; i++)
+			txn_before(t, row)[i] = number(in, UINT64_MAX);
+	}
+}
+
+static void get_online(struct in *in, bool *online)
+{
+	char hex[LS_CPUS_MAX / 4 + 1] = "";
+
+	expect(in, "\nonline");
+	text(in, "\n", hex, sizeof(hex));
+	in->bad |= strspn(hex, "0123456789abcdef") != LS_CPUS_MAX / 4;
+	for (unsigned i = 0; !in->bad && i < LS_CPUS_MAX; i++) {
+		char c = hex[i / 4];
+
+		online[i] = (c <= '9' ? c - '0' : c - 'a' + 10) >> (i % 4) & 1;
+	}
+}
+
+static void get_migrate(struct in *in, struct txn_migrate *m)
+{
+	expect(in, "\nsrc");
+	m->src_pid = integer(in, 0, INT32_MAX);
+	text(in, "\n", m->src_qmp, sizeof(m->src_qmp));
+	expect(in, "\nuri");
+	text(in, "\n", m->uri, sizeof(m->uri));
+	expect(in, "\ndst");
+	text(in, "\n", m->dst_qmp, sizeof(m->dst_qmp));
+	expect(in, "\ndst-agent");
+	text(in, "\n", m->dst_agent, sizeof(m->dst_agent));
+	expect(in, "\nwindow");
+	text(in, "\n", m->window, sizeof(m->window));
+	expect(in, "\ncaps");
+	m->caps_before[SIDE_SRC] = (unsigned)number(in, CAP_OURS);
+	m->caps_before[SIDE_DST] = (unsigned)number(in, CAP_OURS);
+	get_online(in, m->online);
+}
+
+int txn_load(const char *record, struct ls_err *err, struct txn **ret_txn)
+{
+	struct in in = { record, false };
+	struct txn *t = get_head(&in);
+
+	if (t) {
+		get_items(&in, t);
+		get_before(&in, t);
+		if (t->mig)
+			get_migrate(&in, t->mig);
+		expect(&in, "\nreason");
+		t->reason.code = integer(&in, -4095, 0);
+		text(&in, "\n", t->reason.text, sizeof(t->reason.text));
+		expect(&in, "\nend\n");
+	}
+	if (!t || in.bad) {
+		txn_free(t);
+		return ls_err_set(err, -EPROTO,
+				  "the journal record is damaged or of another "
+				  "version, at byte %zu",
+				  (size_t)(in.at - record));
+	}
+	*ret_txn = t;
+	return 0;
+}
