@@ -59,7 +59,9 @@ struct engine {
 	uint64_t now_ms, deadline_ms;
 	unsigned retries;
 	struct visit visit;
-	unsigned *todo;
+	uint64_t sum;
+	unsigned undone; /* items of the row that are not where they should be */
+	unsigned *todo;	 /* those of them that can be asked for now */
 	unsigned n_todo;
 	uint64_t *level;
 	struct action queue[ACTIONS_MAX];
@@ -171,25 +173,29 @@ static uint64_t target(const struct engine *e, int row, unsigned item)
 	return t->walk.rollback ? txn_before(t, row)[item] : t->items[item].goal;
 }
 
-/* Fill in what is still to do in the row; returns the sum of levels, which shows any change. */
-static uint64_t measure(struct engine *e, const struct view *v)
+/* Fill in what is still to do in the row, and a sum that changes when anything in it does. */
+static void measure(struct engine *e, const struct view *v)
 {
 	const struct row *r = engine_row(e);
 	unsigned n = e->visit.hold ? 1 : e->t->n;
 	bool up = e->visit.dir == STEP_UP;
-	uint64_t sum = 0;
 
-	e->n_todo = 0;
+	e->sum = 0;
+	e->undone = e->n_todo = 0;
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t want = target(e, e->visit.row, i);
 		uint64_t is = up ? r->full(e->t, v, i) : r->any(e->t, v, i);
 
+		bool ready = !up || !r->ready || r->ready(e->t, v, i);
+
 		e->level[i] = want;
-		sum += is;
-		if (want != LEVEL_ALL && (up ? is < want : is > want))
+		e->sum = e->sum * 31 + is * 2 + ready;
+		if (want == LEVEL_ALL || (up ? is >= want : is <= want))
+			continue;
+		e->undone++;
+		if (ready)
 			e->todo[e->n_todo++] = i;
 	}
-	return sum;
 }
 
 static void visit_begin(struct engine *e, int row, bool hold)
@@ -330,7 +336,7 @@ static bool row_late(struct engine *e)
 	const struct row *r = engine_row(e);
 	struct ls_err err;
 
-	ls_err_set(&err, -ETIMEDOUT, "%s: %u of %u not %s after %llu ms", r->name, e->n_todo,
+	ls_err_set(&err, -ETIMEDOUT, "%s: %u of %u not %s after %llu ms", r->name, e->undone,
 		   e->visit.hold ? 1 : e->t->n, e->visit.dir == STEP_UP ? "there" : "gone",
 		   (unsigned long long)(e->now_ms - e->visit.since_ms));
 	if (r->mark == MARK_PENDS && e->visit.dir == STEP_DOWN && !e->t->walk.rollback &&
@@ -395,24 +401,6 @@ static void note_before(struct engine *e, const struct view *v)
 	e->visit.first = true;
 }
 
-static void enter_or_ask(struct engine *e, const struct view *v, uint64_t sum)
-{
-	const struct row *r = engine_row(e);
-	enum verb verb = e->visit.dir == STEP_UP ? r->up : r->down;
-
-	if (!e->visit.recorded && !e->visit.hold) {
-		note_before(e, v);
-		record(e, PH_WRITE);
-		return;
-	}
-	e->visit.asked = true;
-	e->visit.seen = sum;
-	e->visit.replied.code = 0;
-	arm(e, 0);
-	say(e, TELL_ROW, r->name, verb_name(verb));
-	ask(e, PH_ASK, r, verb);
-}
-
 static void wait_more(struct engine *e, const struct row *r, bool is_silent)
 {
 	if (e->hinted) {
@@ -423,19 +411,53 @@ static void wait_more(struct engine *e, const struct row *r, bool is_silent)
 	arm(e, is_silent ? SILENT_POLL_MS : r->poll_ms);
 }
 
-/* The row is not done. Return: true to judge again with the same view. */
-static bool not_done(struct engine *e, const struct view *v, uint64_t sum)
+static enum verb verb_now(const struct engine *e)
 {
 	const struct row *r = engine_row(e);
-	enum verb verb = e->visit.dir == STEP_UP ? r->up : r->down;
-	bool again = r->again && sum != e->visit.seen;
+
+	return e->visit.dir == STEP_UP ? r->up : r->down;
+}
+
+/* Ask for what can be asked for; nothing of it may be ready yet. */
+static void ask_row(struct engine *e)
+{
+	const struct row *r = engine_row(e);
+
+	if (!e->n_todo) {
+		wait_more(e, r, false);
+		return;
+	}
+	e->visit.asked = true;
+	e->visit.seen = e->sum;
+	e->visit.replied.code = 0;
+	arm(e, 0);
+	say(e, TELL_ROW, r->name, verb_name(verb_now(e)));
+	ask(e, PH_ASK, r, verb_now(e));
+}
+
+static void enter_or_ask(struct engine *e, const struct view *v)
+{
+	if (e->visit.recorded || e->visit.hold) {
+		ask_row(e);
+		return;
+	}
+	note_before(e, v);
+	record(e, PH_WRITE);
+}
+
+/* The row is not done. Return: true to judge again with the same view. */
+static bool not_done(struct engine *e, const struct view *v)
+{
+	const struct row *r = engine_row(e);
+	enum verb verb = verb_now(e);
+	bool again = r->again && e->sum != e->visit.seen;
 
 	if (silent(r, v)) {
 		if (e->visit.late)
 			return row_late(e);
 		wait_more(e, r, true);
 	} else if (verb != VERB_NONE && (!e->visit.asked || (again && !e->visit.late))) {
-		enter_or_ask(e, v, sum);
+		enter_or_ask(e, v);
 	} else if (e->visit.replied.code && !again) {
 		return row_failed(e, &e->visit.replied);
 	} else if (e->visit.late) {
@@ -451,7 +473,6 @@ static bool judge_row(struct engine *e, const struct view *v)
 {
 	const struct row *r;
 	struct ls_err err;
-	uint64_t sum;
 	bool hold;
 	int row = next_row(e->t, &hold);
 
@@ -464,12 +485,12 @@ static bool judge_row(struct engine *e, const struct view *v)
 	r = engine_row(e);
 	if (!silent(r, v) && r->check && r->check(e->t, v, e->t->walk.rollback, &err) < 0)
 		return row_failed(e, &err);
-	sum = measure(e, v);
-	if (!e->n_todo && !silent(r, v)) {
+	measure(e, v);
+	if (!e->undone && !silent(r, v)) {
 		visit_done(e);
 		return true;
 	}
-	return not_done(e, v, sum);
+	return not_done(e, v);
 }
 
 static bool cancel_now(struct engine *e)
@@ -519,10 +540,7 @@ static void on_written(struct engine *e)
 	if (!e->accepted)
 		say(e, TELL_ACCEPTED, r->name, "");
 	e->accepted = true;
-	e->visit.asked = true;
-	arm(e, 0);
-	say(e, TELL_ROW, r->name, verb_name(e->visit.dir == STEP_UP ? r->up : r->down));
-	ask(e, PH_ASK, r, e->visit.dir == STEP_UP ? r->up : r->down);
+	ask_row(e);
 }
 
 static void on_write_failed(struct engine *e, const struct ls_err *err)

@@ -95,6 +95,13 @@ static uint64_t online_any(const struct txn *t, const struct view *v, unsigned i
 	return t->agent == AGENT_LOCKSTEP && is_dimm(t, item) && m && m->guest_online > 0;
 }
 
+static bool has_offline(const struct txn *t, const struct view *v, unsigned item)
+{
+	const struct vm_mem *m = mem_of(t, v, item);
+
+	return m && m->guest_present > m->guest_online;
+}
+
 static int check_refused(const struct txn *t, const struct view *v, bool rolling,
 			 struct ls_err *err)
 {
@@ -121,7 +128,7 @@ static const struct row rows[] = {
 	{ "qemu:requested", SIDE_SRC, requested_full, requested_any, VERB_MEM_REQUEST, VERB_MEM_REQUEST,
 	  .limit_ms = 60000 },
 	{ "guest:online",   SIDE_SRC, online_full,    online_any,    VERB_MEM_ONLINE,  VERB_MEM_OFFLINE,
-	  .limit_ms = 60000, .again = true },
+	  .limit_ms = 60000, .ready = has_offline, .again = true },
 };
 /* clang-format on */
 

@@ -92,7 +92,8 @@ static bool made_devices(const struct vm *vm)
 	return false;
 }
 
-LEVEL(params_full, (caps_on(SRC(v)) || !SRC(v)->answers) && (caps_on(DST(v)) || !DST(v)->answers))
+LEVEL(params_src, caps_on(SRC(v)) || !SRC(v)->answers)
+LEVEL(params_dst, caps_on(DST(v)) || !DST(v)->answers)
 LEVEL(window_full, !wants_window(t) || window_is_ours(t, v))
 LEVEL(settled, no_unplug_pending(SRC(v)))
 LEVEL(checked, 1)
@@ -203,7 +204,9 @@ static const struct row rows[] = {
 	  .limit_ms = 5000, .mark = MARK_HOLD },
 	{ "claim:dst",    SIDE_DST, level_claim_dst, level_none, VERB_CLAIM,      VERB_UNCLAIM,
 	  .limit_ms = 5000, .mark = MARK_HOLD },
-	{ "params",       SIDE_SRC, params_full,     level_none, VERB_PARAMS_SET, VERB_PARAMS_RESTORE,
+	{ "params:src",   SIDE_SRC, params_src,      level_none, VERB_PARAMS_SET, VERB_PARAMS_RESTORE,
+	  .limit_ms = 5000, .mark = MARK_HOLD },
+	{ "params:dst",   SIDE_DST, params_dst,      level_none, VERB_PARAMS_SET, VERB_PARAMS_RESTORE,
 	  .limit_ms = 5000, .mark = MARK_HOLD },
 	{ "guest:window", SIDE_SRC, window_full,     level_none, VERB_WINDOW_OPEN, VERB_WINDOW_CLOSE,
 	  .limit_ms = 30000, .mark = MARK_HOLD },
@@ -235,7 +238,7 @@ const struct table table_migrate = {
 	.name = "migrate",
 	.rows = rows,
 	.n = sizeof(rows) / sizeof(rows[0]),
-	.holds = 4,
+	.holds = 5,
 	.alive = alive_migrate,
 };
 

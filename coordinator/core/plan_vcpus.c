@@ -44,6 +44,11 @@ static uint64_t online_any(const struct txn *t, const struct view *v, unsigned i
 	return t->agent == AGENT_LOCKSTEP && (c->device || c->kernel);
 }
 
+static bool seen_by_guest(const struct txn *t, const struct view *v, unsigned item)
+{
+	return t->agent == AGENT_QGA || cpu_of(t, v, item)->present;
+}
+
 static int check_refused(const struct txn *t, const struct view *v, bool rolling,
 			 struct ls_err *err)
 {
@@ -64,7 +69,7 @@ static const struct row rows[] = {
 	{ "qemu:cpu",     SIDE_SRC, plugged,     plugged,    VERB_CPU_ADD,    VERB_CPU_DEL,
 	  .check = check_refused, .limit_ms = 15000, .mark = MARK_PENDS },
 	{ "guest:online", SIDE_SRC, online_full, online_any, VERB_CPU_ONLINE, VERB_CPU_OFFLINE,
-	  .limit_ms = 30000, .again = true },
+	  .limit_ms = 30000, .ready = seen_by_guest, .again = true },
 };
 /* clang-format on */
 

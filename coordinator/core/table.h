@@ -81,6 +81,8 @@ typedef int (*check_fn)(const struct txn *t, const struct view *v, bool rolling,
  * @limit_ms: for the row, from its first look; 0: only the transaction's
  * @poll_ms:  look again this often while nothing happens; 0: events are enough
  * @mark:     see above
+ * @ready:    whether @up makes sense for an item yet (the guest must see a thing before
+ *            it can bring it online); NULL: always
  * @again:    ask again when a look shows a change and the row is not done
  */
 struct row {
@@ -91,6 +93,7 @@ struct row {
 	check_fn check;
 	unsigned limit_ms, poll_ms;
 	enum mark mark;
+	bool (*ready)(const struct txn *t, const struct view *v, unsigned item);
 	bool again;
 };
 
