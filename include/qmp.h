@@ -17,8 +17,8 @@
  *	qmp_close(q);
  *
  * 2. Somebody's event loop: qmp_start() instead of qmp_open(); poll qmp_fd() for
- *    qmp_poll_events() with a timeout of qmp_timeout_ms(); call qmp_dispatch();
- *    qmp_submit() takes a function that gets the reply.
+ *    qmp_poll_events(); call qmp_dispatch(); qmp_submit() takes a function that gets
+ *    the reply. Deadlines are the loop's own: qmp_cancel() or qmp_close().
  *
  * 3. No socket at all: struct qmp_framer cuts bytes into whole JSON values,
  *    qmp_parse() turns one into an object, refusing all that RFC 8259 forbids.
@@ -93,7 +93,7 @@ void qmp_framer_free(struct qmp_framer *f);
  *
  * The framer never holds more than @limits.bytes plus one chunk.
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENOMEM, or -ENOBUFS: too much is waiting for qmp_framer_next().
  */
 int qmp_framer_feed(struct qmp_framer *f, const void *buf, size_t len);
 
@@ -186,7 +186,8 @@ int qmp_open(const char *address, const struct qmp_options *options, uint64_t de
  * qmp_start() - Begin to connect; never blocks
  *
  * As qmp_open() but returns a connection in state QMP_CONNECTING or QMP_GREETING,
- * which qmp_dispatch() takes to QMP_READY. It does not watch a deadline.
+ * which qmp_dispatch() takes to QMP_READY. It does not watch a deadline. A host name
+ * in "tcp:" is the exception: it is looked up first, as long as the resolver takes.
  */
 int qmp_start(const char *address, const struct qmp_options *options, struct ls_err *err,
 	      struct qmp **ret_q);
