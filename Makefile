@@ -113,7 +113,7 @@ install: all
 	install $(B)/libqmp.so $(DESTDIR)$(LIBDIR)/libqmp.so.$(VERSION)
 	ln -sf libqmp.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libqmp.so.0
 	ln -sf libqmp.so.0 $(DESTDIR)$(LIBDIR)/libqmp.so
-	sed -e 's|@prefix@|$(PREFIX)|; s|@libdir@|$(LIBDIR)|; s|@version@|$(VERSION)|' \
+	sed -e "s|@PREFIX@|$(PREFIX)|; s|^libdir=.*|libdir=$(LIBDIR)|; s|@VERSION@|$(VERSION)|" \
 		qmp/libqmp.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/libqmp.pc
 
 clean:

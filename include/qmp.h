@@ -153,8 +153,8 @@ struct qmp_options {
 };
 
 enum qmp_state {
-	QMP_CONNECTING, /* the socket is not connected yet */
-	QMP_GREETING,	/* waiting for the greeting, or for the answer to our sync */
+	QMP_CONNECTING,	 /* the socket is not connected yet */
+	QMP_GREETING,	 /* waiting for the greeting, or for the answer to our sync */
 	QMP_NEGOTIATING, /* qmp_capabilities is under way */
 	QMP_READY,
 	QMP_DEAD, /* closed by either side or given up; only qmp_close() is left */
@@ -229,8 +229,8 @@ int qmp_command(struct qmp *q, const char *name, struct json_object *args, uint6
 		struct ls_err *err, struct json_object **ret_value);
 
 /* The same out of band ("exec-oob"); -EOPNOTSUPP if qmp_has_oob() is false. */
-int qmp_command_oob(struct qmp *q, const char *name, struct json_object *args,
-		    uint64_t deadline_ms, struct ls_err *err, struct json_object **ret_value);
+int qmp_command_oob(struct qmp *q, const char *name, struct json_object *args, uint64_t deadline_ms,
+		    struct ls_err *err, struct json_object **ret_value);
 
 /* ---- events ----------------------------------------------------------- */
 
@@ -379,8 +379,8 @@ struct qmp_field {
  *
  * Return: 0, -EPROTO.
  */
-int qmp_fields_check(const struct qmp_field *fields, size_t n, bool closed,
-		     struct json_object *obj, struct ls_err *err);
+int qmp_fields_check(const struct qmp_field *fields, size_t n, bool closed, struct json_object *obj,
+		     struct ls_err *err);
 
 /*
  * Members of an object, with a default where it is absent or of another type.

@@ -37,8 +37,8 @@ struct ls_err {
  *
  * Return: @code, so that a caller can return it at once.
  */
-__attribute__((format(printf, 3, 0))) static inline int
-ls_err_vset(struct ls_err *err, int code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static inline int ls_err_vset(struct ls_err *err, int code,
+								    const char *fmt, va_list ap)
 {
 	if (!err)
 		return code;
@@ -57,7 +57,7 @@ ls_err_vset(struct ls_err *err, int code, const char *fmt, va_list ap)
  * Return: @code.
  */
 __attribute__((format(printf, 3, 4))) static inline int ls_err_set(struct ls_err *err, int code,
-								    const char *fmt, ...)
+								   const char *fmt, ...)
 {
 	va_list ap;
 
@@ -75,7 +75,7 @@ __attribute__((format(printf, 3, 4))) static inline int ls_err_set(struct ls_err
  * A text that becomes too long loses its end: the front names the subject.
  */
 __attribute__((format(printf, 2, 3))) static inline void ls_err_prefix(struct ls_err *err,
-									const char *fmt, ...)
+								       const char *fmt, ...)
 {
 	char was[LS_ERR_TEXT_BYTES];
 	va_list ap;

@@ -7,12 +7,12 @@
 #ifndef LOCKSTEP_LIMITS_H
 #define LOCKSTEP_LIMITS_H
 
-#define LS_CPUS_MAX	   1024		 /* guest CPU numbers and host CPU slots: 0 .. 1023 */
-#define LS_MEM_DEVICES_MAX 256		 /* DIMMs and virtio-mem devices (QEMU: slots <= 256) */
-#define LS_BLOCKS_MAX	   65536	 /* memory blocks named in one request or reply */
-#define LS_NAME_BYTES	   64		 /* QEMU ids, guest names, with the final NUL */
-#define LS_TXN_BYTES	   40		 /* a transaction's id, with the final NUL */
-#define LS_PATH_BYTES	   108		 /* a unix socket's path, with the final NUL: sun_path */
+#define LS_CPUS_MAX	   1024	 /* guest CPU numbers and host CPU slots: 0 .. 1023 */
+#define LS_MEM_DEVICES_MAX 256	 /* DIMMs and virtio-mem devices (QEMU: slots <= 256) */
+#define LS_BLOCKS_MAX	   65536 /* memory blocks named in one request or reply */
+#define LS_NAME_BYTES	   64	 /* QEMU ids, guest names, with the final NUL */
+#define LS_TXN_BYTES	   40	 /* a transaction's id, with the final NUL */
+#define LS_PATH_BYTES	   108	 /* a unix socket's path, with the final NUL: sun_path */
 
 /*
  * Window and lock leases. The first one is short: an open that was delivered

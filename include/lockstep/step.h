@@ -54,7 +54,9 @@ static inline struct step step_to(int from, int goal)
 		.at = from,
 		.from = from,
 		.goal = goal,
-		.dir = goal > from ? STEP_UP : goal < from ? STEP_DOWN : STEP_NONE,
+		.dir = goal > from   ? STEP_UP
+		       : goal < from ? STEP_DOWN
+				     : STEP_NONE,
 	};
 }
 

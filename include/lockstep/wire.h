@@ -190,15 +190,15 @@ enum ls_wire_command {
 
 /* Field tables: ls_wire_args_LOCK[], ls_wire_rets_LOCK[], ls_wire_obj_CPU[]; each ends with {}. */
 #define LS_C_(id, name, doc)                                                                       \
-	static const struct qmp_field ls_wire_args_##id[] __attribute__((                          \
-		unused)) = { LS_WIRE_ARGS_##id(LS_F_ROW_){ 0 } };                                  \
-	static const struct qmp_field ls_wire_rets_##id[] __attribute__((                          \
-		unused)) = { LS_WIRE_RETS_##id(LS_F_ROW_){ 0 } };
+	static const struct qmp_field ls_wire_args_##id[]                                          \
+		__attribute__((unused)) = { LS_WIRE_ARGS_##id(LS_F_ROW_){ 0 } };                   \
+	static const struct qmp_field ls_wire_rets_##id[]                                          \
+		__attribute__((unused)) = { LS_WIRE_RETS_##id(LS_F_ROW_){ 0 } };
 LS_WIRE_COMMANDS(LS_C_)
 #undef LS_C_
 #define LS_O_(id, doc)                                                                             \
-	static const struct qmp_field ls_wire_obj_##id[] __attribute__((                           \
-		unused)) = { LS_WIRE_OBJ_##id(LS_F_ROW_){ 0 } };
+	static const struct qmp_field ls_wire_obj_##id[]                                           \
+		__attribute__((unused)) = { LS_WIRE_OBJ_##id(LS_F_ROW_){ 0 } };
 LS_WIRE_OBJECTS(LS_O_)
 #undef LS_O_
 
@@ -223,8 +223,12 @@ struct ls_wire_row {
 
 static const struct ls_wire_row ls_wire[] __attribute__((unused)) = {
 #define LS_C_(id, name, doc)                                                                       \
-	[LS_WIRE_##id] = { name, ls_wire_args_##id, LS_WIRE_N(ls_wire_args_##id),                  \
-			   ls_wire_rets_##id, LS_WIRE_N(ls_wire_rets_##id), doc },
+	[LS_WIRE_##id] = { name,                                                                   \
+			   ls_wire_args_##id,                                                      \
+			   LS_WIRE_N(ls_wire_args_##id),                                           \
+			   ls_wire_rets_##id,                                                      \
+			   LS_WIRE_N(ls_wire_rets_##id),                                           \
+			   doc },
 	LS_WIRE_COMMANDS(LS_C_)
 #undef LS_C_
 };
