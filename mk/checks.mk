@@ -65,6 +65,13 @@ cover: deps
 	$(Q)B=build/cover tests/run unit
 	$(Q)tests/lint/cover build/cover
 
+BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
+bench: $(BENCH)
+	$(Q)for b in $^; do $$b || exit 1; done
+$(B)/bench/%: $(B)/tests/bench/%.o $(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,json-c)
+
 FUZZ_S  ?= 30
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz:
@@ -72,9 +79,9 @@ fuzz:
 	$(Q)$(foreach f,$(FUZZERS),$(sub) B=build/fuzz CC=clang \
 		SAN="-fsanitize=fuzzer-no-link,address,undefined" build/fuzz/fuzz/$(f) && \
 		mkdir -p build/fuzz/corpus-$(f) && build/fuzz/fuzz/$(f) -max_total_time=$(FUZZ_S) \
-		-print_final_stats=1 build/fuzz/corpus-$(f) $(wildcard tests/fuzz/$(f)-seeds) &&) true
+		build/fuzz/corpus-$(f) $(wildcard tests/fuzz/$(f)-seeds) &&) true
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(call pc,--libs,json-c)
 
-.PHONY: help check-asan check-tsan check-long deps-lint deps-long mutants e2e lint cover fuzz
+.PHONY: help check-asan check-tsan check-long deps-lint deps-long mutants e2e lint cover bench fuzz
