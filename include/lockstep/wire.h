@@ -175,6 +175,8 @@
 	E(WRONG_TXN, "WrongTransaction", "the window was opened by another transaction") \
 	E(WINDOW_OPEN, "WindowOpen", "a migration window is open; wait for it to close") \
 	E(NO_DEVICE, "DeviceNotFound", "no such CPU or memory block in this guest") \
+	E(CPU_FIXED, "CpuFixed", "the CPU has no online file: it can never go offline") \
+	E(LAST_CPU, "LastCpu", "the request would leave the guest without a running CPU") \
 	E(NOT_FORCED, "ForceFailed", "a CPU could not be brought online; those done were taken back, the lock is free")
 
 /* clang-format on */
