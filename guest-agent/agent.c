@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lockstep-agent: the guest's half of lockstep. Options, help, and where its log
+ * goes; the rest is in run.c (see agent.h for the map).
+ */
+#include "agent.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lockstep/log.h>
+#include <lockstep/wire.h>
+
+#include "sysfs.h"
+
+#define DEFAULT_PORT  "/dev/virtio-ports/" LS_WIRE_CHANNEL
+#define DEFAULT_STATE "/run/lockstep-agent"
+
+static int log_up_to = LOG_INFO;
+static bool log_to_syslog;
+
+void log_sink(int priority, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	if (priority > log_up_to)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (log_to_syslog)
+		syslog(priority, "%s", line);
+	else
+		fprintf(stderr, "lockstep-agent: %s\n", line);
+}
+
+static const char help[] =
+	"Usage: lockstep-agent [OPTION]...\n"
+	"\n"
+	"Runs in a guest. Brings CPUs and memory blocks online and takes them offline for\n"
+	"lockstep on the host, through the kernel's own device interface and under one\n"
+	"hotplug lock; holds CPUs online during a live migration and restores them after it;\n"
+	"finds and heals CPUs on which the driver core and the kernel disagree.\n"
+	"\n"
+	"  -m, --method METHOD  how the host reaches us:\n"
+	"                         virtio-serial  a port of the guest (default)\n"
+	"                         unix-listen    a socket in the guest\n"
+	"  -p, --path PATH      of the port or socket; without udev the port is looked up\n"
+	"                       by the last part of PATH\n"
+	"                       (default " DEFAULT_PORT ")\n"
+	"  -t, --statedir DIR   keeps an open migration window over a restart of the agent;\n"
+	"                       must not outlive a boot (default " DEFAULT_STATE ")\n"
+	"  -v, --verbose        log what is done, not only what is remarkable\n"
+	"      --syslog         log to syslog instead of standard error\n"
+	"      --sysfs DIR      use DIR instead of /sys: for tests\n"
+	"  -V, --version        print the version and end\n"
+	"  -h, --help           print this and end\n"
+	"\n"
+	"The host adds to the guest's QEMU:\n"
+	"  -device virtio-serial -chardev socket,id=ls,path=/run/vm1.agent,server=on,wait=off\n"
+	"  -device virtserialport,chardev=ls,name=" LS_WIRE_CHANNEL "\n"
+	"and then `lockstep status --agent /run/vm1.agent ...` shows what the agent says.\n"
+	"\n"
+	"SIGTERM ends it with status 0. An open window stays open: its lease goes on when\n"
+	"the agent is started again.\n";
+
+enum { OPT_SYSFS = 256, OPT_SYSLOG };
+
+static const struct option long_options[] = {
+	{ "method", required_argument, NULL, 'm' },
+	{ "path", required_argument, NULL, 'p' },
+	{ "statedir", required_argument, NULL, 't' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "syslog", no_argument, NULL, OPT_SYSLOG },
+	{ "sysfs", required_argument, NULL, OPT_SYSFS },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+static int usage(const char *why, const char *what)
+{
+	fprintf(stderr, "lockstep-agent: %s%s\nTry 'lockstep-agent --help'.\n", why, what);
+	return 2;
+}
+
+/* Return: -1 go on, else the exit status. */
+static int one_option(int c, struct agent_options *opt, const char **sysfs_root)
+{
+	switch (c) {
+	case 'm':
+		opt->method = optarg;
+		return -1;
+	case 'p':
+		opt->path = optarg;
+		return -1;
+	case 't':
+		opt->state_dir = optarg;
+		return -1;
+	case 'v':
+		log_up_to = LOG_DEBUG;
+		return -1;
+	case OPT_SYSLOG:
+		log_to_syslog = true;
+		return -1;
+	case OPT_SYSFS:
+		*sysfs_root = optarg;
+		return -1;
+	case 'V':
+		puts("lockstep-agent " LOCKSTEP_VERSION);
+		return 0;
+	case 'h':
+		fputs(help, stdout);
+		return 0;
+	default:
+		fputs("Try 'lockstep-agent --help'.\n", stderr);
+		return 2;
+	}
+}
+
+static int check_options(struct agent_options *opt)
+{
+	bool port = !strcmp(opt->method, "virtio-serial");
+
+	if (!port && strcmp(opt->method, "unix-listen"))
+		return usage("no such method: ", opt->method);
+	if (!opt->path && !port)
+		return usage("unix-listen needs a path: -p PATH", "");
+	if (!opt->path)
+		opt->path = DEFAULT_PORT;
+	return -1;
+}
+
+/* Before any thread is made: they inherit the mask, and the loop has a signalfd. */
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(const struct agent_options *opt, const char *sysfs_root)
+{
+	static struct agent agent;
+	struct sysfs *sysfs = sysfs_new(sysfs_root);
+	struct ls_err err = { 0 };
+	int r;
+
+	if (!sysfs || agent_init(&agent, opt, sysfs, &err) < 0) {
+		log_error("%s", sysfs ? err.text : "out of memory");
+		return 1;
+	}
+	log_info("serving %s %s, state in %s", opt->method, opt->path, opt->state_dir);
+	r = agent_run(&agent);
+	if (agent_done(&agent) < 0)
+		_exit(r < 0); /* a write is still in the kernel: nobody can wait for it */
+	sysfs_free(sysfs);
+	return r < 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct agent_options opt = { .method = "virtio-serial",
+				     .state_dir = DEFAULT_STATE,
+				     .signals = true };
+	const char *sysfs_root = "/sys";
+	int c, r = -1;
+
+	while (r < 0 && (c = getopt_long(argc, argv, "m:p:t:vVh", long_options, NULL)) >= 0)
+		r = one_option(c, &opt, &sysfs_root);
+	if (r < 0 && optind < argc)
+		r = usage("unexpected argument: ", argv[optind]);
+	if (r < 0)
+		r = check_options(&opt);
+	if (r >= 0)
+		return r;
+	block_signals();
+	return run(&opt, sysfs_root);
+}

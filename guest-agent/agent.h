@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The agent as a whole, and who may call whom:
+ *
+ *	agent.c    options, help, the log                          (the program)
+ *	run.c      one agent from start to end                     (loop thread)
+ *	serve.c    clients: virtio-serial, unix sockets, events    (loop thread)
+ *	ops.c      lockstep's verbs      } admitted in the loop, worked on in the
+ *	qga.c      QEMU's verbs          } transaction thread, answered in the loop
+ *	request.c  the way there and back
+ *	device.c, cpuhp.c, memory.c, window.c, doctor.c            (transaction thread)
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <qmp_serve.h>
+
+#include "device.h"
+#include "lock.h"
+#include "loop.h"
+#include "persist.h"
+#include "window.h"
+
+struct client;
+struct sysfs;
+struct work;
+
+#define AGENT_CLIENTS_MAX 16   /* unix-listen: at the same time */
+#define AGENT_CHANGES_MAX 1024 /* events not sent yet; they are hints, the first is enough */
+
+/**
+ * struct agent_options - What the command line says
+ * @method:    "virtio-serial" or "unix-listen"; NULL: only agent_serve_fd()
+ * @path:      of the port or the socket
+ * @state_dir: where the window is kept; NULL: nowhere
+ * @signals:   end on SIGTERM and SIGINT
+ */
+struct agent_options {
+	const char *method;
+	const char *path;
+	const char *state_dir;
+	bool signals;
+};
+
+/**
+ * struct changes - Events on their way to the subscribers
+ * @lock: protects the rest; a leaf
+ * @item: runs: neighbours with the same change are one
+ */
+struct changes {
+	pthread_mutex_t lock;
+	unsigned n;
+	struct change item[AGENT_CHANGES_MAX];
+};
+
+/**
+ * struct agent - One agent
+ * @sysfs:       the kernel; borrowed
+ * @lock:        the hotplug lock
+ * @window:      the migration window
+ * @model:       the devices; transaction thread, but for its snapshot
+ * @work:        the transaction thread
+ * @clients:     list
+ * @subscribers: how many of them want events
+ * @scan_queued: a scan has been asked for and has not begun
+ * @finished:    replies were given since the last round: clients may have room again
+ */
+struct agent {
+	struct sysfs *sysfs;
+	struct persist persist;
+	struct hotplug_lock lock;
+	struct window window;
+	struct model model;
+	struct changes changes;
+	struct work *work;
+	struct loop loop;
+	struct source work_source;
+	struct source signal_source;
+	struct source uevent_source;
+	struct source listen_source;
+	struct client *clients;
+	unsigned n_clients;
+	const char *listen_path;
+	bool scan_queued;
+	bool finished;
+};
+
+/* ---- run.c ---------------------------------------------------------------- */
+
+/**
+ * agent_init() - Everything but the loop: scan, load the window, open the transport
+ * @a:     caller's memory
+ * @opt:   borrowed for the agent's life
+ * @sysfs: the kernel; borrowed
+ * @err:   what could not be opened
+ *
+ * Context: the thread that will run the loop; SIGTERM and SIGINT are blocked by
+ *          the caller if @opt says signals.
+ * Return: 0 or -errno.
+ */
+int agent_init(struct agent *a, const struct agent_options *opt, struct sysfs *sysfs,
+	       struct ls_err *err);
+/* Serve until SIGTERM or agent_stop(): 0 or -errno. */
+int agent_run(struct agent *a);
+/* Make agent_run() return; from any thread. */
+void agent_stop(struct agent *a);
+/* 0, or -ETIMEDOUT: a write is still in the kernel, nothing was released: exit. */
+int agent_done(struct agent *a);
+
+/* Ask for a scan by the transaction thread; many asked for at once are one. */
+void agent_scan(struct agent *a);
+
+/* Tell subscribers; from any thread. */
+void agent_tell(void *agent, const struct change *change);
+
+/* ---- serve.c -------------------------------------------------------------- */
+
+int serve_open(struct agent *a, const struct agent_options *opt, struct ls_err *err);
+void serve_close(struct agent *a);
+/* One more client on a connected descriptor; ownership passes, also on failure. */
+int agent_serve_fd(struct agent *a, int fd);
+/* Read what clients have sent already: before a lease's end is acted on. */
+void serve_drain(struct agent *a);
+/* Replies were given: clients may send more. */
+void serve_refresh(struct agent *a);
+/* Send what agent_tell() has gathered. */
+void serve_changes(struct agent *a);
+/* This client wants events from now on. */
+void serve_subscribe(struct agent *a, void *client);
+
+/* ---- ops.c, qga.c ---------------------------------------------------------- */
+
+/* All verbs, made from the wire's table; ends with an empty row. */
+const struct qmp_verb *ops_verbs(void);
+/* QEMU's, to be put behind them. */
+extern const struct qmp_verb qga_verbs[];
+extern const unsigned qga_verbs_count;
+/* The window's lease has run out: close it. */
+void ops_close_expired(struct agent *a);
+
+#endif

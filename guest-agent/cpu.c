@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * CPUs as devices: cpuN/online beside cpu/online, the slot, and the rows of the CPU
+ * table that touch the kernel.
+ */
+#include "cpu.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lockstep/err.h>
+#include <lockstep/log.h>
+
+#include "cpus.h"
+#include "sysfs.h"
+
+#define PROBE_MS 2000 /* for a pinned thread to run once; a busy CPU needs a few ms */
+
+int cpu_mask(struct sysfs *s, struct cpus *ret_mask)
+{
+	char text[SYSFS_FILE_BYTES];
+	int r = sysfs_read_str(s, text, sizeof(text), CPU_DIR "/online");
+
+	return r < 0 ? r : cpus_parse(text, ret_mask);
+}
+
+/* ---- slots --------------------------------------------------------------- */
+
+/* x86: "\_SB_.CPUS.C005" is slot 5; the digits are hexadecimal. */
+static int slot_of_acpi(struct device *dev)
+{
+	char path[256], *last, *end;
+	long slot;
+
+	if (sysfs_read_str(dev->model->sysfs, path, sizeof(path),
+			   CPU_DIR "/cpu%d/firmware_node/path", dev->id) < 0)
+		return -1;
+	last = strrchr(path, '.');
+	if (!last || last[1] != 'C')
+		return -1;
+	slot = strtol(last + 2, &end, 16);
+	return end == last + 2 || *end || slot < 0 || slot >= LS_CPUS_MAX ? -1 : (int)slot;
+}
+
+/* pseries: the device tree node's "reg" is the core id, big endian. */
+static int slot_of_device_tree(struct device *dev)
+{
+	unsigned char reg[4];
+	uint32_t slot;
+
+	if (sysfs_read_raw(dev->model->sysfs, reg, sizeof(reg), CPU_DIR "/cpu%d/of_node/reg",
+			   dev->id) != sizeof(reg))
+		return -1;
+	slot = (uint32_t)reg[0] << 24 | (uint32_t)reg[1] << 16 | (uint32_t)reg[2] << 8 | reg[3];
+	return slot < LS_CPUS_MAX ? (int)slot : -1;
+}
+
+static int read_slot(struct device *dev)
+{
+	int slot = slot_of_acpi(dev);
+
+	return slot >= 0 ? slot : slot_of_device_tree(dev);
+}
+
+/* ---- the bus ------------------------------------------------------------- */
+
+static enum device_state cpu_state(struct device *dev)
+{
+	if (sysfs_is_out(dev->model->sysfs, CPU_DIR "/cpu%d/online", dev->id))
+		return STATE_IN_KERNEL;
+	return dev->online && dev->kernel ? STATE_ONLINE : STATE_OFFLINE;
+}
+
+/* While a write is out its file would make us wait, too: nothing is read then. */
+static int cpu_look(struct device *dev, struct ls_err *err)
+{
+	struct sysfs *s = dev->model->sysfs;
+	struct cpus mask;
+	long long online;
+	int r;
+
+	dev->state = cpu_state(dev);
+	if (dev->state == STATE_IN_KERNEL)
+		return 0;
+	r = cpu_mask(s, &mask);
+	if (r < 0)
+		return ls_err_set(err, r, "the kernel's CPU mask cannot be read: %s", strerror(-r));
+	dev->kernel = cpus_has(&mask, dev->id);
+	r = sysfs_read_num(s, 10, &online, CPU_DIR "/cpu%d/online", dev->id);
+	if (r < 0 && dev->known && !dev->fixed)
+		return ls_err_set(err, -ENODEV, "cpu%d is gone", dev->id);
+	dev->fixed = r < 0;
+	dev->online = r < 0 ? dev->kernel : online == 1;
+	dev->state = cpu_state(dev);
+	if (!dev->known)
+		dev->slot = read_slot(dev);
+	return 0;
+}
+
+static int write_online(struct device *dev, bool online, struct ls_err *err)
+{
+	const struct sysfs_how how = { .deadline_ms = dev->model->cpu_ms };
+
+	return sysfs_write_str(dev->model->sysfs, &how, online ? "1" : "0", err,
+			       CPU_DIR "/cpu%d/online", dev->id);
+}
+
+static int cpu_walk(struct device *dev, bool online, struct ls_err *err)
+{
+	const struct cpuhp_table *table = dev->model->cpuhp;
+
+	if (dev->fixed)
+		return ls_err_set(err, -EPERM, "cpu%d has no online file: it cannot change",
+				  dev->id);
+	dev->hp.at = online ? 0 : table->n;
+	return cpuhp_walk(table, dev, online ? table->n : 0, err);
+}
+
+static int cpu_online(struct device *dev, struct ls_err *err)
+{
+	return cpu_walk(dev, true, err);
+}
+
+static int cpu_offline(struct device *dev, struct ls_err *err)
+{
+	return cpu_walk(dev, false, err);
+}
+
+const struct device_bus cpu_bus = { "cpu", "cpu", cpu_look, cpu_online, cpu_offline };
+
+/* ---- rows of the CPU table ------------------------------------------------ */
+
+/*
+ * A write that the kernel accepted and that changed nothing, or one view only, is a
+ * failure; what it did change is taken back before the row fails.
+ */
+static int kernel_set(struct device *dev, bool online, struct ls_err *err)
+{
+	int r = write_online(dev, online, err);
+
+	if (r < 0)
+		return r;
+	r = cpu_look(dev, err);
+	if (r < 0)
+		return r;
+	if (dev->online == online && dev->kernel == online)
+		return 0;
+	ls_err_set(err, -EIO,
+		   "the kernel took \"%d\", but then the driver core says %s and the mask %s",
+		   online, dev->online ? "online" : "offline", dev->kernel ? "online" : "offline");
+	if (dev->online == online)
+		write_online(dev, !online, NULL);
+	return -EIO;
+}
+
+static int kernel_online(struct device *dev, struct ls_err *err)
+{
+	return kernel_set(dev, true, err);
+}
+
+static int kernel_offline(struct device *dev, struct ls_err *err)
+{
+	return kernel_set(dev, false, err);
+}
+
+static int ap_alive(struct device *dev, struct ls_err *err)
+{
+	int r = dev->model->probe(dev->id, PROBE_MS);
+
+	if (r < 0)
+		return ls_err_set(err, r, "nothing runs there: %s", strerror(-r));
+	if (r == 1)
+		log_info("cpu%d ap:alive: unverified: no thread could be pinned there", dev->id);
+	return r;
+}
+
+static const struct cpuhp_step steps[] = {
+	{ "kernel:online", kernel_online, kernel_offline, .on_cpu = false },
+	{ "ap:alive", ap_alive, NULL, .on_cpu = true },
+};
+
+const struct cpuhp_table cpuhp_table = { steps, sizeof(steps) / sizeof(steps[0]) };

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * CPUs: where they are in sysfs, and the bus functions of the device model.
+ */
+#ifndef AGENT_CPU_H
+#define AGENT_CPU_H
+
+#include "device.h"
+
+struct cpus;
+struct sysfs;
+
+#define CPU_DIR "devices/system/cpu"
+
+extern const struct device_bus cpu_bus;
+
+/**
+ * cpu_mask() - The kernel's mask of running CPUs
+ *
+ * Context: any thread. The kernel takes no lock to print it, so that even the loop
+ *          may read it.
+ * Return: 0 or -errno.
+ */
+int cpu_mask(struct sysfs *s, struct cpus *ret_mask);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * device_online() and device_offline(): the only way by which a device changes.
+ */
+#include "device.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include <lockstep/err.h>
+#include <lockstep/log.h>
+
+#include "lock.h"
+#include "view.h"
+
+static const char *const state_names[] = {
+	[STATE_OFFLINE] = "offline",	 [STATE_GOING_OFFLINE] = "going-offline",
+	[STATE_ONLINE] = "online",	 [STATE_UNKNOWN] = "unknown",
+	[STATE_IN_KERNEL] = "in-kernel",
+};
+static_assert(sizeof(state_names) / sizeof(state_names[0]) == STATE_COUNT, "a name each");
+
+const char *state_name(enum device_state s)
+{
+	return state_names[s];
+}
+
+static void tell_change(const struct device *dev, const char *by)
+{
+	const struct model *m = dev->model;
+	struct change c = {
+		.kind = dev->bus->name,
+		.id = dev->id,
+		.count = 1,
+		.state = dev->online && dev->kernel ? "online" : "offline",
+		.by = by,
+	};
+
+	if (m->tell)
+		m->tell(m->tell_arg, &c);
+}
+
+int device_look(struct device *dev, const char *by, struct ls_err *err)
+{
+	bool online = dev->online, kernel = dev->kernel;
+	int r = dev->bus->look(dev, err);
+
+	if (r < 0)
+		return r;
+	if (dev->known && (online != dev->online || kernel != dev->kernel)) {
+		log_info("%s%d: %s (driver core %d, kernel %d), by %s", dev->bus->prefix, dev->id,
+			 state_name(dev->state), dev->online, dev->kernel, by);
+		tell_change(dev, by);
+	}
+	dev->known = true;
+	return 0;
+}
+
+/* A device is where it is wanted when both views say so. */
+static int verify(const struct device *dev, bool online, struct ls_err *err)
+{
+	if (dev->online == online && dev->kernel == online)
+		return 0;
+	return ls_err_set(err, -EIO,
+			  "%s%d should be %s, but the driver core says %s and the kernel %s; "
+			  "lockstep-doctor can heal that",
+			  dev->bus->prefix, dev->id, online ? "online" : "offline",
+			  dev->online ? "online" : "offline", dev->kernel ? "online" : "offline");
+}
+
+static int change_locked(struct device *dev, bool online, struct ls_err *err)
+{
+	int r = device_look(dev, "foreign", err);
+
+	if (r < 0)
+		return r;
+	if (dev->state == STATE_IN_KERNEL)
+		return ls_err_set(err, -EBUSY, "%s%d: an earlier write is still in the kernel",
+				  dev->bus->prefix, dev->id);
+	if (dev->online == online) {
+		r = verify(dev, online, err);
+		return r < 0 ? r : 1;
+	}
+	r = online ? dev->bus->online(dev, err) : dev->bus->offline(dev, err);
+	if (device_look(dev, "agent", r < 0 ? NULL : err) < 0 && r >= 0)
+		return -ENODEV;
+	return r < 0 ? r : verify(dev, online, err);
+}
+
+static int change(struct device *dev, bool online, struct ls_err *err)
+{
+	enum lock_level before;
+	int r;
+
+	lock_assert_held(dev->model->lock);
+	before = lock_enter(LOCK_DEVICE, &dev->lock);
+	r = change_locked(dev, online, err);
+	lock_leave(before, &dev->lock);
+	if (dev->bus == dev->model->set[DEVICE_CPU].bus)
+		view_publish(dev->model);
+	return r;
+}
+
+int device_online(struct device *dev, struct ls_err *err)
+{
+	return change(dev, true, err);
+}
+
+int device_offline(struct device *dev, struct ls_err *err)
+{
+	return change(dev, false, err);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The device model: guest CPUs and memory blocks as the driver core sees them,
+ * beside what the kernel really runs.
+ *
+ * device_online() and device_offline() are the only way by which the agent changes
+ * one. They hold the device's lock, ask the bus, look again and compare: a device
+ * is online when the driver core *and* the kernel say so.
+ *
+ * Context: everything here belongs to the transaction thread; others read the
+ * published snapshot (view.h).
+ */
+#ifndef AGENT_DEVICE_H
+#define AGENT_DEVICE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpuhp.h"
+
+struct device;
+struct hotplug_lock;
+struct ls_err;
+struct sysfs;
+struct view;
+
+enum device_kind { DEVICE_CPU, DEVICE_MEMORY, DEVICE_KIND_COUNT };
+
+/**
+ * enum device_state - A memory block's "state" file, and what we know beyond it
+ * @STATE_IN_KERNEL: a write of ours has not come back
+ */
+enum device_state {
+	STATE_OFFLINE,
+	STATE_GOING_OFFLINE,
+	STATE_ONLINE,
+	STATE_UNKNOWN,
+	STATE_IN_KERNEL,
+	STATE_COUNT
+};
+
+const char *state_name(enum device_state s);
+
+/**
+ * struct device_bus - What a kind of device can do
+ * @name:    "cpu", "memory": the subsystem of the kernel and the kind on the wire
+ * @prefix:  of its folders in sysfs: "cpu" of "cpu3"
+ * @look:    read @online, @kernel and @state again
+ * @online:  bring it online; it is not
+ * @offline: take it offline; it is online
+ *
+ * Each returns 0 or -errno and sets the error on failure.
+ */
+struct device_bus {
+	const char *name;
+	const char *prefix;
+	int (*look)(struct device *dev, struct ls_err *err);
+	int (*online)(struct device *dev, struct ls_err *err);
+	int (*offline)(struct device *dev, struct ls_err *err);
+};
+
+/**
+ * struct device - One CPU or memory block
+ * @lock:      held over a change
+ * @model:     owner
+ * @bus:       what it can do
+ * @id:        the guest's number
+ * @slot:      CPU: the host's slot, -1 unknown
+ * @online:    for the driver core
+ * @kernel:    in fact; a memory block has no second view
+ * @fixed:     CPU without an online file
+ * @present:   seen by the scan under way
+ * @known:     looked at before: a difference from now on is a change
+ * @state:     finer than @online for memory
+ * @online_as: memory: the value to write, set before device_online(), as the kernel's own
+ * online_type
+ * @hp:        CPU: where its table stands
+ */
+struct device {
+	pthread_mutex_t lock;
+	struct model *model;
+	const struct device_bus *bus;
+	int id;
+	int slot;
+	bool online;
+	bool kernel;
+	bool fixed;
+	bool present;
+	bool known;
+	enum device_state state;
+	const char *online_as;
+	struct cpuhp_cpu hp;
+};
+
+/* Devices of one kind, by ascending id. */
+struct device_set {
+	const struct device_bus *bus;
+	struct device **dev;
+	size_t n, room;
+};
+
+/* One change of the guest; the fields of the wire's event. */
+struct change {
+	const char *kind;
+	int64_t id;
+	int64_t count;
+	const char *state;
+	const char *by;
+};
+
+/**
+ * struct model - Everything the agent knows of its guest
+ * @sysfs:       the kernel
+ * @lock:        the hotplug lock, for assertions
+ * @mem_hotplug: write side of the memory hotplug lock; below the device locks
+ * @set:         devices by kind
+ * @block_bytes: size of a memory block, 0: the kernel has none
+ * @cpuhp:       the CPU table
+ * @probe:       whether a CPU runs (worker_probe()); tests bring their own
+ * @cpu_ms:      how long a write to cpuN/online may take
+ * @memory_ms:   how long a write to memoryN/state may take
+ * @pause_ms:    between tries of a busy memory block
+ * @scanned:     the first scan is over: what appears now is news
+ * @tell:        gets every change; any of its own locks are leaves
+ * @tell_arg:    for @tell
+ * @view:        the published snapshot, by RCU
+ */
+struct model {
+	struct sysfs *sysfs;
+	struct hotplug_lock *lock;
+	pthread_mutex_t mem_hotplug;
+	struct device_set set[DEVICE_KIND_COUNT];
+	int64_t block_bytes;
+	const struct cpuhp_table *cpuhp;
+	int (*probe)(int cpu, unsigned deadline_ms);
+	unsigned cpu_ms;
+	unsigned memory_ms;
+	unsigned pause_ms;
+	bool scanned;
+	void (*tell)(void *arg, const struct change *change);
+	void *tell_arg;
+	struct view *view;
+};
+
+/**
+ * device_online() - Bring a device online
+ * @dev: device
+ * @err: names the device and what disagreed
+ *
+ * Context: under the hotplug lock, pinned; takes the device lock.
+ * Return:  0 changed, 1 it was already, -ENODEV (gone), -EBUSY (a write is out),
+ *          -EINPROGRESS (a write has gone out now), -EIO (driver core and kernel
+ *          disagree afterwards), or what the kernel said.
+ */
+int device_online(struct device *dev, struct ls_err *err);
+/* The reverse. */
+int device_offline(struct device *dev, struct ls_err *err);
+
+/* Look at one device; a difference is told as a change made by @by. */
+int device_look(struct device *dev, const char *by, struct ls_err *err);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Memory blocks as devices, one by one and as batches.
+ *
+ * Two habits of the kernel are answered here. "online" written to a block that is
+ * online already gives EINVAL: that is a success if the block is where it should
+ * be. Taking a used block offline gives EBUSY at random, because a page could not
+ * be moved just then: it is tried again, a bounded number of times.
+ */
+#include "memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include <lockstep/err.h>
+#include <lockstep/log.h>
+
+#include "lock.h"
+#include "sysfs.h"
+
+#define BUSY_TRIES 5
+
+/* ---- the bus ------------------------------------------------------------- */
+
+static enum device_state parse_state(const char *text)
+{
+	if (!strcmp(text, "online"))
+		return STATE_ONLINE;
+	if (!strcmp(text, "offline"))
+		return STATE_OFFLINE;
+	return strcmp(text, "going-offline") ? STATE_UNKNOWN : STATE_GOING_OFFLINE;
+}
+
+static int memory_look(struct device *dev, struct ls_err *err)
+{
+	struct sysfs *s = dev->model->sysfs;
+	char text[32];
+	int r;
+
+	if (sysfs_is_out(s, MEMORY_DIR "/memory%d/state", dev->id)) {
+		dev->state = STATE_IN_KERNEL;
+		return 0;
+	}
+	r = sysfs_read_str(s, text, sizeof(text), MEMORY_DIR "/memory%d/state", dev->id);
+	if (r < 0)
+		return ls_err_set(err, -ENODEV, "memory%d is gone", dev->id);
+	dev->state = parse_state(text);
+	dev->online = dev->kernel = dev->state == STATE_ONLINE;
+	return 0;
+}
+
+static int write_state(struct device *dev, const char *value, struct ls_err *err)
+{
+	struct model *m = dev->model;
+	const struct sysfs_how how = { .deadline_ms = m->memory_ms, .interrupt = true };
+	enum lock_level before = lock_enter(LOCK_MEMORY, &m->mem_hotplug);
+	int r = sysfs_write_str(m->sysfs, &how, value, err, MEMORY_DIR "/memory%d/state", dev->id);
+
+	lock_leave(before, &m->mem_hotplug);
+	return r;
+}
+
+static void pause_ms(unsigned ms)
+{
+	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static int set_state(struct device *dev, const char *value, enum device_state want,
+		     struct ls_err *err)
+{
+	int tries, r = 0;
+
+	for (tries = 1;; tries++) {
+		r = write_state(dev, value, err);
+		if (r != -EBUSY || tries == BUSY_TRIES)
+			break;
+		log_debug("memory%d: busy, try %d of %d", dev->id, tries, BUSY_TRIES);
+		pause_ms(dev->model->pause_ms);
+	}
+	if (r == -EINVAL && memory_look(dev, NULL) == 0 && dev->state == want)
+		return 0;
+	return r;
+}
+
+static int memory_online(struct device *dev, struct ls_err *err)
+{
+	const char *value = dev->online_as ? dev->online_as : memory_zone_value(NULL);
+
+	return set_state(dev, value, STATE_ONLINE, err);
+}
+
+static int memory_offline(struct device *dev, struct ls_err *err)
+{
+	return set_state(dev, "offline", STATE_OFFLINE, err);
+}
+
+const struct device_bus memory_bus = { "memory", "memory", memory_look, memory_online,
+				       memory_offline };
+
+/* ---- batches -------------------------------------------------------------- */
+
+const char *memory_zone_value(const char *zone)
+{
+	static const char *const values[][2] = {
+		{ "movable", "online_movable" },
+		{ "kernel", "online_kernel" },
+		{ "auto", "online" },
+	};
+	size_t i;
+
+	if (!zone)
+		return values[0][1];
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		if (!strcmp(values[i][0], zone))
+			return values[i][1];
+	return NULL;
+}
+
+/* Whether a block lies wholly inside; @length is > 0, and the end may be past INT64_MAX. */
+static bool inside(const struct model *m, const struct device *dev, uint64_t start, uint64_t end)
+{
+	uint64_t first = (uint64_t)dev->id * (uint64_t)m->block_bytes;
+
+	return first >= start && first + (uint64_t)m->block_bytes <= end;
+}
+
+static void one_block(struct device *dev, const char *value, struct memory_result *result)
+{
+	struct ls_err err = { 0 };
+	int r;
+
+	dev->online_as = value;
+	r = value ? device_online(dev, &err) : device_offline(dev, &err);
+	result->present++;
+	result->changed += r == 0;
+	result->online += dev->online;
+	if (r < 0)
+		result->failed(result->arg, dev, r, &err);
+}
+
+/* Memory leaves from the top: what is plugged last is unplugged first. */
+void memory_range(struct model *m, int64_t start, int64_t length, const char *value,
+		  struct memory_result *result)
+{
+	const struct device_set *set = &m->set[DEVICE_MEMORY];
+	uint64_t end = (uint64_t)start + (uint64_t)length;
+	size_t i;
+
+	result->present = result->online = result->changed = 0;
+	for (i = 0; i < set->n; i++) {
+		struct device *dev = set->dev[value ? i : set->n - 1 - i];
+
+		if (m->block_bytes > 0 && inside(m, dev, (uint64_t)start, end))
+			one_block(dev, value, result);
+	}
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One agent from start to end.
+ */
+#include "agent.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <urcu.h>
+
+#include <lockstep/cleanup.h>
+#include <lockstep/log.h>
+#include <qmp.h>
+
+#include "model.h"
+#include "sysfs.h"
+#include "uevent.h"
+#include "work.h"
+
+#define STOP_WAIT_MS 2000 /* for the job under way when the agent is to end */
+
+/* ---- events -------------------------------------------------------------- */
+
+static bool joins(const struct change *last, const struct change *c)
+{
+	return !strcmp(last->kind, c->kind) && !strcmp(last->state, c->state) &&
+	       !strcmp(last->by, c->by) && c->id >= 0 && last->id + last->count == c->id;
+}
+
+void agent_tell(void *agent, const struct change *change)
+{
+	struct agent *a = agent;
+	struct changes *cs = &a->changes;
+	struct change *last;
+
+	pthread_mutex_lock(&cs->lock);
+	last = cs->n ? &cs->item[cs->n - 1] : NULL;
+	if (last && joins(last, change))
+		last->count += change->count;
+	else if (cs->n < AGENT_CHANGES_MAX)
+		cs->item[cs->n++] = *change;
+	pthread_mutex_unlock(&cs->lock);
+	work_kick(a->work);
+}
+
+/* ---- scans --------------------------------------------------------------- */
+
+struct scan_job {
+	struct job job;
+	struct agent *agent;
+};
+
+static void scan_run(struct job *job)
+{
+	struct agent *a = ((struct scan_job *)job)->agent;
+	struct ls_err err = { 0 };
+
+	__atomic_store_n(&a->scan_queued, false, __ATOMIC_SEQ_CST);
+	if (model_scan(&a->model, &err) < 0)
+		log_error("%s", err.text);
+}
+
+static void scan_done(struct job *job)
+{
+	free(job);
+}
+
+void agent_scan(struct agent *a)
+{
+	struct scan_job *scan;
+
+	if (__atomic_exchange_n(&a->scan_queued, true, __ATOMIC_SEQ_CST))
+		return;
+	scan = calloc(1, sizeof(*scan));
+	if (!scan) {
+		__atomic_store_n(&a->scan_queued, false, __ATOMIC_SEQ_CST);
+		return;
+	}
+	scan->job = (struct job){ .run = scan_run, .done = scan_done };
+	scan->agent = a;
+	work_submit(a->work, &scan->job);
+}
+
+static void uevent_ready(struct source *src, uint32_t events)
+{
+	struct agent *a = src->arg;
+	int r = uevent_drain(src->fd);
+
+	(void)events;
+	if (r > 0)
+		agent_scan(a);
+	if (r < 0) {
+		log_error("uevents: %s; changes are seen at the next request", strerror(-r));
+		loop_remove(&a->loop, src);
+	}
+}
+
+/* A write that is in the kernel keeps the lock; when it is back, somebody must look. */
+static void write_out(void *arg, int change)
+{
+	struct agent *a = arg;
+
+	if (change > 0) {
+		lock_pin_any(&a->lock);
+		return;
+	}
+	if (lock_unpin(&a->lock))
+		agent_tell(a, &(struct change){ "lock", -1, 1, "free", "agent" });
+	agent_scan(a);
+}
+
+/* ---- time ---------------------------------------------------------------- */
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	if (!a || !b)
+		return a + b;
+	return a < b ? a : b;
+}
+
+static void arm(struct agent *a)
+{
+	loop_wake_at(&a->loop, sooner(lock_deadline_ms(&a->lock), window_deadline_ms(&a->window)));
+}
+
+/*
+ * A lease may have run out. A renew that has arrived already counts, however late we
+ * were in reading it: a guest that stood still for its migration wakes up with its
+ * lease long over and the renew in its receive queue.
+ */
+static void time_is_up(void *arg)
+{
+	struct agent *a = arg;
+
+	serve_drain(a);
+	if (lock_expire(&a->lock, qmp_now_ms())) {
+		log_warning("lock: its lease has run out");
+		agent_tell(a, &(struct change){ "lock", -1, 1, "free", "agent" });
+	}
+	if (window_expire(&a->window, qmp_now_ms()))
+		ops_close_expired(a);
+}
+
+/* ---- the loop -------------------------------------------------------------- */
+
+static void work_ready(struct source *src, uint32_t events)
+{
+	(void)events;
+	work_reap(((struct agent *)src->arg)->work);
+}
+
+static void signal_ready(struct source *src, uint32_t events)
+{
+	struct agent *a = src->arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(src->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	log_info("signal %u: ending", info.ssi_signo);
+	a->loop.stop = true;
+}
+
+static void after_round(void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->finished) {
+		a->finished = false;
+		serve_refresh(a);
+	}
+	serve_changes(a);
+	arm(a);
+}
+
+int agent_run(struct agent *a)
+{
+	int r;
+
+	rcu_register_thread();
+	arm(a);
+	r = loop_run(&a->loop, after_round, a);
+	rcu_unregister_thread();
+	return r;
+}
+
+void agent_stop(struct agent *a)
+{
+	__atomic_store_n(&a->loop.stop, true, __ATOMIC_SEQ_CST);
+	work_kick(a->work);
+}
+
+/* ---- start and end ----------------------------------------------------------- */
+
+static void add_source(struct agent *a, struct source *src, int fd,
+		       void (*fn)(struct source *src, uint32_t events))
+{
+	*src = (struct source){ fd, fn, a, EPOLLIN };
+	loop_add(&a->loop, src);
+}
+
+static void open_signals(struct agent *a)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd >= 0)
+		add_source(a, &a->signal_source, fd, signal_ready);
+}
+
+static void open_uevents(struct agent *a)
+{
+	int fd = uevent_open();
+
+	if (fd >= 0)
+		add_source(a, &a->uevent_source, fd, uevent_ready);
+	else
+		log_warning("uevents: %s; changes are seen at the next request", strerror(-fd));
+}
+
+static void init_parts(struct agent *a, const struct agent_options *opt, struct sysfs *sysfs)
+{
+	pthread_mutex_init(&a->changes.lock, NULL);
+	a->sysfs = sysfs;
+	a->signal_source.fd = a->uevent_source.fd = -1;
+	persist_init(&a->persist, opt->state_dir, NULL);
+	lock_init(&a->lock, 0);
+	model_init(&a->model, sysfs, &a->lock);
+	window_init(&a->window, &a->model, &a->lock, &a->persist);
+	a->model.tell = agent_tell;
+	a->model.tell_arg = a;
+	sysfs_on_out(sysfs, write_out, a);
+}
+
+static int start(struct agent *a, const struct agent_options *opt, struct ls_err *err)
+{
+	int r = loop_init(&a->loop, time_is_up, a);
+
+	if (r < 0)
+		return ls_err_set(err, r, "no poll loop: %s", strerror(-r));
+	a->work = work_new();
+	if (!a->work)
+		return ls_err_set(err, -ENOMEM, "no transaction thread");
+	add_source(a, &a->work_source, work_fd(a->work), work_ready);
+	open_uevents(a); /* before the scan: what changes after it is told */
+	if (opt->signals)
+		open_signals(a);
+	r = model_scan(&a->model, err);
+	if (r < 0)
+		return r;
+	window_load(&a->window, qmp_now_ms());
+	return serve_open(a, opt, err);
+}
+
+int agent_init(struct agent *a, const struct agent_options *opt, struct sysfs *sysfs,
+	       struct ls_err *err)
+{
+	int r;
+
+	memset(a, 0, sizeof(*a));
+	a->loop.epoll = a->loop.timer = -1;
+	init_parts(a, opt, sysfs);
+	r = start(a, opt, err);
+	if (r < 0)
+		agent_done(a);
+	return r;
+}
+
+int agent_done(struct agent *a)
+{
+	serve_close(a);
+	if (a->work && work_free(a->work, STOP_WAIT_MS) < 0)
+		return -ETIMEDOUT;
+	sysfs_on_out(a->sysfs, NULL, NULL);
+	if (a->signal_source.fd >= 0)
+		close(a->signal_source.fd);
+	if (a->uevent_source.fd >= 0)
+		close(a->uevent_source.fd);
+	loop_done(&a->loop);
+	window_done(&a->window);
+	model_done(&a->model);
+	lock_done(&a->lock);
+	pthread_mutex_destroy(&a->changes.lock);
+	return 0;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Building the reply of lockstep-status.
+ */
+#include "status.h"
+
+#include <json-c/json.h>
+#include <sys/utsname.h>
+#include <urcu.h>
+
+#include <lockstep/wire.h>
+
+#include "agent.h"
+#include "cpu.h"
+#include "cpus.h"
+#include "request.h"
+#include "view.h"
+#include "work.h"
+
+static void add_int(struct json_object *o, const char *key, int64_t value)
+{
+	json_object_object_add(o, key, json_object_new_int64(value));
+}
+
+static void add_bool(struct json_object *o, const char *key, bool value)
+{
+	json_object_object_add(o, key, json_object_new_boolean(value));
+}
+
+static void add_str(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+struct json_object *cpus_array(const struct cpus *set)
+{
+	struct json_object *a = json_object_new_array();
+	int cpu;
+
+	cpus_each(cpu, set) json_object_array_add(a, json_object_new_int(cpu));
+	return a;
+}
+
+static struct json_object *lock_object(struct agent *a, uint64_t now_ms, uint64_t window_left_ms)
+{
+	struct json_object *o = json_object_new_object();
+	struct lock_view v;
+
+	lock_look(&a->lock, now_ms, &v);
+	add_bool(o, "held", v.held);
+	add_str(o, "txn", v.txn);
+	add_int(o, "epoch", (int64_t)v.epoch);
+	add_int(o, "lease-ms", (int64_t)(v.held && !v.left_ms ? window_left_ms : v.left_ms));
+	return o;
+}
+
+static struct json_object *window_object(const struct window_view *v)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_str(o, "state", window_state_name(v->state));
+	add_str(o, "txn", v->txn);
+	add_str(o, "mode", window_mode_name(v->mode));
+	json_object_object_add(o, "forced", cpus_array(&v->forced));
+	add_int(o, "left-ms", (int64_t)v->left_ms);
+	return o;
+}
+
+static struct json_object *cpu_object(const struct view_cpu *c, bool kernel)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_int(o, "cpu", c->cpu);
+	add_int(o, "slot", c->slot);
+	add_bool(o, "present", true);
+	add_bool(o, "device", c->fixed ? kernel : c->online);
+	add_bool(o, "kernel", kernel);
+	add_bool(o, "fixed", c->fixed);
+	return o;
+}
+
+/* Return: whether the mask has moved since the snapshot. */
+static bool add_cpus_rcu(struct json_object *o, const struct view *v, const struct cpus *mask)
+{
+	struct json_object *cpus = json_object_new_array();
+	bool moved = false;
+	size_t i;
+
+	for (i = 0; i < v->n_cpus; i++) {
+		bool kernel = mask ? cpus_has(mask, v->cpu[i].cpu) : v->cpu[i].kernel;
+
+		moved |= kernel != v->cpu[i].kernel;
+		json_object_array_add(cpus, cpu_object(&v->cpu[i], kernel));
+	}
+	json_object_object_add(o, "cpus", cpus);
+	return moved;
+}
+
+static void add_memory_rcu(struct json_object *o, const struct view *v)
+{
+	struct json_object *memory, *blocks, *run;
+	size_t i;
+
+	if (!v->block_bytes)
+		return;
+	memory = json_object_new_object();
+	blocks = json_object_new_array();
+	add_int(memory, "block-bytes", v->block_bytes);
+	for (i = 0; i < v->n_runs; i++) {
+		run = json_object_new_object();
+		add_int(run, "first", v->run[i].first);
+		add_int(run, "count", v->run[i].count);
+		add_str(run, "state", state_name(v->run[i].state));
+		json_object_array_add(blocks, run);
+	}
+	json_object_object_add(memory, "blocks", blocks);
+	json_object_object_add(o, "memory", memory);
+}
+
+static bool add_devices(struct agent *a, struct json_object *o)
+{
+	struct cpus mask;
+	bool fresh = work_idle(a->work) && cpu_mask(a->sysfs, &mask) == 0, moved = false;
+	const struct view *v;
+
+	rcu_read_lock();
+	v = view_rcu(&a->model);
+	if (v) {
+		moved = add_cpus_rcu(o, v, fresh ? &mask : NULL);
+		add_memory_rcu(o, v);
+	}
+	rcu_read_unlock();
+	return moved;
+}
+
+struct json_object *status_object(struct agent *a)
+{
+	struct json_object *o = json_object_new_object();
+	uint64_t now_ms = qmp_now_ms();
+	struct window_view window;
+	struct utsname uts;
+
+	uname(&uts);
+	window_look(&a->window, now_ms, &window);
+	add_int(o, "version", LS_WIRE_VERSION);
+	add_str(o, "agent", "lockstep-agent " LOCKSTEP_VERSION);
+	add_str(o, "boot-id", a->persist.boot_id);
+	add_str(o, "machine", uts.machine);
+	add_str(o, "guard", "advisory");
+	json_object_object_add(o, "lock", lock_object(a, now_ms, window.left_ms));
+	json_object_object_add(o, "window", window_object(&window));
+	if (add_devices(a, o))
+		agent_scan(a);
+	return o;
+}

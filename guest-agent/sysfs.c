@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading sysfs, and writing it in a thread of its own with a deadline.
+ */
+#include "sysfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <lockstep/cleanup.h>
+#include <lockstep/err.h>
+#include <lockstep/log.h>
+
+#define WRITER_STACK_BYTES (256 * 1024)
+#define INTERRUPT_EVERY_MS 100 /* a signal may come before the write has begun */
+#define INTERRUPT_TIMES	   10
+#define VALUE_BYTES	   32
+#define WRITER_SIGNAL	   SIGUSR1
+
+/**
+ * struct sysfs_write - One write, shared by its thread and the one that waits
+ * @s:        owner
+ * @next:     in @s->out
+ * @done:     @finished has become true
+ * @thread:   runs it
+ * @finished: the kernel has returned
+ * @left:     nobody waits any more: the thread releases this
+ * @result:   0 or -errno
+ */
+struct sysfs_write {
+	struct sysfs *s;
+	struct sysfs_write *next;
+	pthread_cond_t done;
+	pthread_t thread;
+	bool finished;
+	bool left;
+	int result;
+	char path[SYSFS_PATH_BYTES];
+	char value[VALUE_BYTES];
+};
+
+/**
+ * struct sysfs - A kernel and the writes that it has not returned from
+ * @lock: protects the rest and every write's fields
+ * @refs: the owner, and each write that is out
+ * @out:  list of writes left in the kernel
+ */
+struct sysfs {
+	pthread_mutex_t lock;
+	unsigned refs;
+	unsigned outs;
+	struct sysfs_write *out;
+	void (*on_out)(void *arg, int change);
+	void *on_out_arg;
+	const struct sysfs_ops *ops;
+	void *ctx;
+};
+
+/* ---- the real files ---------------------------------------------------- */
+
+static int real_open(void *ctx, const char *path, int flags)
+{
+	char full[512];
+	int fd;
+
+	snprintf(full, sizeof(full), "%s/%s", (const char *)ctx, path);
+	fd = open(full, flags | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -errno : fd;
+}
+
+static int real_read(void *ctx, const char *path, char *buf, size_t size)
+{
+	ls_autoclose int fd = real_open(ctx, path, O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	do
+		n = read(fd, buf, size);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : (int)n;
+}
+
+/* A write that a signal has interrupted is not begun again: that was the point. */
+static int real_write(void *ctx, const char *path, const char *value)
+{
+	ls_autoclose int fd = real_open(ctx, path, O_WRONLY | O_TRUNC);
+
+	if (fd < 0)
+		return fd;
+	return write(fd, value, strlen(value)) < 0 ? -errno : 0;
+}
+
+static int real_list(void *ctx, const char *dir, void (*fn)(void *arg, const char *name), void *arg)
+{
+	int fd = real_open(ctx, dir, O_RDONLY | O_DIRECTORY);
+	struct dirent *de;
+	DIR *d;
+
+	if (fd < 0)
+		return fd;
+	d = fdopendir(fd);
+	if (!d) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((de = readdir(d)))
+		fn(arg, de->d_name);
+	closedir(d);
+	return 0;
+}
+
+static const struct sysfs_ops real_ops = { real_read, real_write, real_list };
+
+/* ---- life --------------------------------------------------------------- */
+
+static void on_signal(int sig)
+{
+	(void)sig; /* its whole effect is EINTR */
+}
+
+static void put_locked(struct sysfs *s)
+{
+	bool last = --s->refs == 0;
+
+	pthread_mutex_unlock(&s->lock);
+	if (!last)
+		return;
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+struct sysfs *sysfs_new_ops(const struct sysfs_ops *ops, void *ctx)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct sysfs *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	sigaction(WRITER_SIGNAL, &sa, NULL);
+	pthread_mutex_init(&s->lock, NULL);
+	s->refs = 1;
+	s->ops = ops;
+	s->ctx = ctx;
+	return s;
+}
+
+struct sysfs *sysfs_new(const char *root)
+{
+	return sysfs_new_ops(&real_ops, (void *)root);
+}
+
+void sysfs_free(struct sysfs *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->on_out = NULL;
+	put_locked(s);
+}
+
+void sysfs_on_out(struct sysfs *s, void (*fn)(void *arg, int change), void *arg)
+{
+	ls_guard(&s->lock);
+	s->on_out = fn;
+	s->on_out_arg = arg;
+}
+
+/* ---- reading ------------------------------------------------------------ */
+
+static int read_v(struct sysfs *s, char *buf, size_t size, const char *fmt, va_list ap)
+{
+	char path[SYSFS_PATH_BYTES];
+
+	vsnprintf(path, sizeof(path), fmt, ap);
+	return s->ops->read(s->ctx, path, buf, size);
+}
+
+int sysfs_read_raw(struct sysfs *s, void *buf, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = read_v(s, buf, size, fmt, ap);
+	va_end(ap);
+	return n;
+}
+
+static int end_string(char *buf, size_t size, int n)
+{
+	if (n < 0)
+		return n;
+	if ((size_t)n >= size)
+		return -EMSGSIZE;
+	buf[n] = '\0';
+	if (n && buf[n - 1] == '\n')
+		buf[n - 1] = '\0';
+	return 0;
+}
+
+int sysfs_read_str(struct sysfs *s, char *buf, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = read_v(s, buf, size, fmt, ap);
+	va_end(ap);
+	return end_string(buf, size, n);
+}
+
+int sysfs_read_num(struct sysfs *s, int base, long long *ret_num, const char *fmt, ...)
+{
+	char buf[32], *end;
+	long long num;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = read_v(s, buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	n = end_string(buf, sizeof(buf), n);
+	if (n < 0)
+		return n;
+	errno = 0;
+	num = strtoll(buf, &end, base);
+	if (errno || end == buf || *end)
+		return -EPROTO;
+	*ret_num = num;
+	return 0;
+}
+
+int sysfs_list(struct sysfs *s, const char *dir, void (*fn)(void *arg, const char *name), void *arg)
+{
+	return s->ops->list(s->ctx, dir, fn, arg);
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+static void unlink_out_locked(struct sysfs *s, struct sysfs_write *w)
+{
+	struct sysfs_write **p = &s->out;
+
+	while (*p != w)
+		p = &(*p)->next;
+	*p = w->next;
+	s->outs--;
+}
+
+static void write_free(struct sysfs_write *w)
+{
+	pthread_cond_destroy(&w->done);
+	free(w);
+}
+
+/* The kernel has come back from a write that nobody waits for any more. */
+static void come_back_locked(struct sysfs_write *w)
+{
+	struct sysfs *s = w->s;
+	void (*fn)(void *arg, int change) = s->on_out;
+	void *arg = s->on_out_arg;
+
+	log_info("%s: the kernel is back from writing %s: %s", w->path, w->value,
+		 w->result ? strerror(-w->result) : "done");
+	unlink_out_locked(s, w);
+	pthread_detach(pthread_self());
+	write_free(w);
+	if (fn)
+		fn(arg, -1);
+	put_locked(s);
+}
+
+static void *write_thread(void *arg)
+{
+	struct sysfs_write *w = arg;
+	struct sysfs *s = w->s;
+	int r = s->ops->write(s->ctx, w->path, w->value);
+
+	pthread_mutex_lock(&s->lock);
+	w->result = r;
+	w->finished = true;
+	if (w->left) {
+		come_back_locked(w);
+		return NULL;
+	}
+	pthread_cond_signal(&w->done);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+static void add_ms(struct timespec *ts, unsigned ms)
+{
+	ts->tv_sec += ms / 1000;
+	ts->tv_nsec += (long)(ms % 1000) * 1000000;
+	if (ts->tv_nsec >= 1000000000) {
+		ts->tv_nsec -= 1000000000;
+		ts->tv_sec++;
+	}
+}
+
+static void wait_locked(struct sysfs_write *w, unsigned ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	add_ms(&until, ms);
+	while (!w->finished)
+		if (pthread_cond_timedwait(&w->done, &w->s->lock, &until) == ETIMEDOUT)
+			break;
+}
+
+static int leave_locked(struct sysfs_write *w, unsigned deadline_ms, struct ls_err *err)
+{
+	struct sysfs *s = w->s;
+
+	w->left = true;
+	w->next = s->out;
+	s->out = w;
+	s->outs++;
+	s->refs++;
+	if (s->on_out)
+		s->on_out(s->on_out_arg, 1);
+	ls_err_set(err, -EINPROGRESS, "%s: still in the kernel %u ms after writing %s", w->path,
+		   deadline_ms, w->value);
+	pthread_mutex_unlock(&s->lock);
+	return -EINPROGRESS;
+}
+
+static int wait_for_kernel(struct sysfs_write *w, const struct sysfs_how *how, struct ls_err *err)
+{
+	struct sysfs *s = w->s;
+	int r, i;
+
+	pthread_mutex_lock(&s->lock);
+	wait_locked(w, how->deadline_ms);
+	for (i = 0; how->interrupt && !w->finished && i < INTERRUPT_TIMES; i++) {
+		pthread_kill(w->thread, WRITER_SIGNAL);
+		wait_locked(w, INTERRUPT_EVERY_MS);
+	}
+	if (!w->finished)
+		return leave_locked(w, how->deadline_ms, err);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(w->thread, NULL);
+	r = w->result;
+	if (r < 0)
+		ls_err_set(err, r, "%s: writing %s: %s", w->path, w->value, strerror(-r));
+	write_free(w);
+	return r;
+}
+
+static struct sysfs_write *write_new(struct sysfs *s, const char *value)
+{
+	struct sysfs_write *w = calloc(1, sizeof(*w));
+	pthread_condattr_t attr;
+
+	if (!w)
+		return NULL;
+	w->s = s;
+	snprintf(w->value, sizeof(w->value), "%s", value);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->done, &attr);
+	pthread_condattr_destroy(&attr);
+	return w;
+}
+
+static int write_start(struct sysfs_write *w)
+{
+	pthread_attr_t attr;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WRITER_STACK_BYTES);
+	r = pthread_create(&w->thread, &attr, write_thread, w);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+int sysfs_write_str(struct sysfs *s, const struct sysfs_how *how, const char *value,
+		    struct ls_err *err, const char *fmt, ...)
+{
+	struct sysfs_write *w = write_new(s, value);
+	va_list ap;
+	int r;
+
+	if (!w)
+		return ls_err_set(err, -ENOMEM, "out of memory");
+	va_start(ap, fmt);
+	vsnprintf(w->path, sizeof(w->path), fmt, ap);
+	va_end(ap);
+	r = write_start(w);
+	if (r < 0) {
+		ls_err_set(err, r, "%s: no thread to write %s: %s", w->path, value, strerror(-r));
+		write_free(w);
+		return r;
+	}
+	return wait_for_kernel(w, how, err);
+}
+
+bool sysfs_is_out(struct sysfs *s, const char *fmt, ...)
+{
+	char path[SYSFS_PATH_BYTES];
+	struct sysfs_write *w;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	ls_guard(&s->lock);
+	for (w = s->out; w; w = w->next)
+		if (!strcmp(w->path, path))
+			return true;
+	return false;
+}
+
+unsigned sysfs_outs(struct sysfs *s)
+{
+	ls_guard(&s->lock);
+	return s->outs;
+}

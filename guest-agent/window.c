@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Opening, renewing and closing the migration window.
+ */
+#include "window.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <lockstep/cleanup.h>
+#include <lockstep/err.h>
+#include <lockstep/log.h>
+#include <lockstep/wire.h>
+
+#include "classes.h"
+#include "device.h"
+#include "lock.h"
+#include "model.h"
+
+static const char *const state_names[] = {
+	[WINDOW_CLOSED] = "closed",
+	[WINDOW_OPEN] = "open",
+	[WINDOW_PENDING] = "restore-pending",
+};
+static_assert(sizeof(state_names) / sizeof(state_names[0]) == WINDOW_STATE_COUNT, "a name each");
+
+static const char *const mode_names[] = {
+	[WINDOW_NONE] = "",
+	[WINDOW_FORCE] = "force",
+	[WINDOW_HOLD] = "hold",
+	[WINDOW_OFF] = "off",
+};
+static_assert(sizeof(mode_names) / sizeof(mode_names[0]) == WINDOW_MODE_COUNT, "a name each");
+
+const char *window_state_name(enum window_state s)
+{
+	return state_names[s];
+}
+
+const char *window_mode_name(enum window_mode m)
+{
+	return mode_names[m];
+}
+
+int window_mode_parse(const char *name, enum window_mode *ret_mode, struct ls_err *err)
+{
+	int i;
+
+	for (i = WINDOW_FORCE; i < WINDOW_MODE_COUNT; i++) {
+		if (strcmp(name, mode_names[i]))
+			continue;
+		*ret_mode = (enum window_mode)i;
+		return 0;
+	}
+	return ls_err_set(err, -EINVAL, "mode '%s' is not force, hold or off", name);
+}
+
+void window_init(struct window *w, struct model *m, struct hotplug_lock *l, const struct persist *p)
+{
+	*w = (struct window){ .model = m, .lock = l, .persist = p };
+	pthread_mutex_init(&w->mutex, NULL);
+}
+
+void window_done(struct window *w)
+{
+	pthread_mutex_destroy(&w->mutex);
+}
+
+/* ---- the record on disk ---------------------------------------------------- */
+
+static struct json_object *ints_of(const struct cpus *set)
+{
+	struct json_object *a = json_object_new_array();
+	int cpu;
+
+	cpus_each(cpu, set) json_object_array_add(a, json_object_new_int(cpu));
+	return a;
+}
+
+static void save_locked(struct window *w)
+{
+	struct json_object *o = json_object_new_object();
+	struct lock_view lock;
+
+	lock_look(w->lock, 0, &lock);
+	json_object_object_add(o, "epoch", json_object_new_int64((int64_t)lock.epoch));
+	json_object_object_add(o, "state", json_object_new_int(w->state));
+	json_object_object_add(o, "mode", json_object_new_int(w->mode));
+	json_object_object_add(o, "txn", json_object_new_string(w->txn));
+	json_object_object_add(o, "forced", ints_of(&w->forced));
+	persist_save(w->persist, o);
+	json_object_put(o);
+}
+
+void window_save(struct window *w)
+{
+	ls_guard(&w->mutex);
+	save_locked(w);
+}
+
+static void fill_locked(struct window *w, struct json_object *o)
+{
+	struct json_object *forced = qmp_get_array(o, "forced");
+	int64_t state = qmp_get_int(o, "state", 0), mode = qmp_get_int(o, "mode", 0);
+	size_t i, n = forced ? json_object_array_length(forced) : 0;
+	int64_t cpu;
+
+	if (state < 0 || state >= WINDOW_STATE_COUNT || mode < 0 || mode >= WINDOW_MODE_COUNT)
+		return;
+	w->state = (enum window_state)state;
+	w->mode = (enum window_mode)mode;
+	snprintf(w->txn, sizeof(w->txn), "%s", qmp_get_str(o, "txn", ""));
+	for (i = 0; i < n; i++) {
+		cpu = json_object_get_int64(json_object_array_get_idx(forced, i));
+		if (cpu >= 0 && cpu < LS_CPUS_MAX)
+			cpus_add(&w->forced, (int)cpu);
+	}
+}
+
+/* The epoch counts even without a window: 'taking' the lock and giving it back records it. */
+static void reclaim_locked(struct window *w, uint64_t epoch, uint64_t now_ms)
+{
+	lock_take(w->lock, w->txn, epoch, LS_LEASE_FIRST_MAX_MS, now_ms, NULL);
+	if (w->state != WINDOW_OPEN || w->mode == WINDOW_OFF)
+		lock_release(w->lock, w->txn, NULL);
+	else
+		lock_set_window(w->lock, true);
+	if (w->state != WINDOW_CLOSED)
+		log_info("window: %s, by transaction %s of an earlier agent, %d CPUs forced",
+			 state_names[w->state], w->txn, cpus_count(&w->forced));
+}
+
+void window_load(struct window *w, uint64_t now_ms)
+{
+	struct json_object *o = NULL;
+	int r = persist_load(w->persist, &o);
+
+	if (r < 0) {
+		if (r != -ENOENT)
+			log_warning("state: the record cannot be read: %s", strerror(-r));
+		return;
+	}
+	ls_guard(&w->mutex);
+	fill_locked(w, o);
+	w->deadline_ms = now_ms + LS_LEASE_FIRST_MAX_MS;
+	reclaim_locked(w, (uint64_t)qmp_get_int(o, "epoch", 0), now_ms);
+	json_object_put(o);
+}
+
+/* ---- open ------------------------------------------------------------------ */
+
+static int refuse_open_locked(const struct window *w, struct ls_err *err)
+{
+	return class_set(err, -EBUSY, LS_CLASS_WINDOW_OPEN,
+			 "transaction %s has a migration window open", w->txn);
+}
+
+static void begin_locked(struct window *w, const char *txn, enum window_mode mode)
+{
+	w->state = WINDOW_OPEN;
+	w->mode = mode;
+	w->closing = false;
+	snprintf(w->txn, sizeof(w->txn), "%s", txn);
+}
+
+/* The lease's end may have been acted on already: then there is nothing to extend. */
+static bool ours_locked(const struct window *w, const char *txn)
+{
+	return w->state == WINDOW_OPEN && !w->closing && !strcmp(w->txn, txn);
+}
+
+int window_admit(struct window *w, const char *txn, uint64_t epoch, uint64_t lease_ms,
+		 enum window_mode mode, uint64_t now_ms, struct ls_err *err)
+{
+	int r;
+
+	ls_guard(&w->mutex);
+	if (w->state == WINDOW_OPEN && !ours_locked(w, txn))
+		return refuse_open_locked(w, err);
+	if (ours_locked(w, txn)) {
+		w->deadline_ms = now_ms + lease_ms;
+		return 1;
+	}
+	r = lock_take(w->lock, txn, epoch, lease_ms, now_ms, err);
+	if (r < 0)
+		return r;
+	if (mode == WINDOW_OFF && r == 0)
+		lock_release(w->lock, txn, NULL);
+	else if (mode != WINDOW_OFF)
+		lock_set_window(w->lock, true);
+	begin_locked(w, txn, mode);
+	if (lease_ms > LS_LEASE_FIRST_MAX_MS)
+		lease_ms = LS_LEASE_FIRST_MAX_MS;
+	w->deadline_ms = now_ms + lease_ms;
+	save_locked(w);
+	return 0;
+}
+
+static void tell(const struct window *w, const char *state)
+{
+	struct change c = { "window", -1, 1, state, "agent" };
+
+	if (w->model->tell)
+		w->model->tell(w->model->tell_arg, &c);
+}
+
+/* Every CPU that can change and is not wholly online. */
+static struct cpus offline_cpus(const struct model *m)
+{
+	const struct device_set *set = &m->set[DEVICE_CPU];
+	struct cpus mask = { 0 };
+	size_t i;
+
+	for (i = 0; i < set->n; i++)
+		if (!set->dev[i]->fixed && !(set->dev[i]->online && set->dev[i]->kernel))
+			cpus_add(&mask, set->dev[i]->id);
+	return mask;
+}
+
+/* The mask is on disk before the first CPU of it changes. */
+static void remember(struct window *w, const struct cpus *mask)
+{
+	size_t i;
+
+	ls_guard(&w->mutex);
+	for (i = 0; i < sizeof(mask->bits) / sizeof(mask->bits[0]); i++)
+		w->forced.bits[i] |= mask->bits[i];
+	save_locked(w);
+}
+
+static void forget_cpu(struct window *w, int cpu)
+{
+	ls_guard(&w->mutex);
+	cpus_del(&w->forced, cpu);
+}
+
+/* One CPU of open: 0, 1 left out, -errno. */
+static int force_one(struct window *w, int cpu, struct window_result *result, struct ls_err *err)
+{
+	struct device *dev = model_find(w->model, DEVICE_CPU, cpu);
+	int r = dev ? device_online(dev, err) : -ENODEV;
+
+	if (r >= 0)
+		return 0;
+	if (r == -EPERM) {
+		forget_cpu(w, cpu);
+		result->failed(result->arg, cpu, r, err);
+		return 1;
+	}
+	if (r != -EINPROGRESS && !(dev && dev->online))
+		forget_cpu(w, cpu);
+	return class_set(err, r, LS_CLASS_NOT_FORCED, "cpu%d could not be brought online: %s", cpu,
+			 strerror(-r));
+}
+
+static int force_all(struct window *w, const struct cpus *mask, struct window_result *result,
+		     struct ls_err *err)
+{
+	struct ls_err own = { 0 };
+	int cpu, r;
+
+	cpus_each(cpu, mask)
+	{
+		r = force_one(w, cpu, result, &own);
+		if (r < 0) {
+			if (err)
+				*err = own;
+			return r;
+		}
+	}
+	return 0;
+}
+
+static void end(struct window *w)
+{
+	enum window_state state;
+	char txn[LS_TXN_BYTES];
+
+	pthread_mutex_lock(&w->mutex);
+	w->state = state = cpus_count(&w->forced) ? WINDOW_PENDING : WINDOW_CLOSED;
+	w->deadline_ms = 0;
+	w->closing = false;
+	memcpy(txn, w->txn, sizeof(txn));
+	if (w->mode != WINDOW_OFF) {
+		lock_set_window(w->lock, false);
+		lock_release(w->lock, txn, NULL);
+	}
+	save_locked(w);
+	pthread_mutex_unlock(&w->mutex);
+	log_info("window: %s, transaction %s", state_names[state], txn);
+	tell(w, "closed");
+}
+
+/* What a failed open leaves is what a close leaves: offline, or pending. */
+static void no_result(void *arg, int cpu, int code, const struct ls_err *err)
+{
+	(void)arg;
+	log_warning("cpu%d: %s: %s; restore pending", cpu, strerror(-code), err->text);
+}
+
+static int open_force(struct window *w, struct window_result *result, struct ls_err *err)
+{
+	struct window_result undo = { .failed = no_result };
+	struct cpus mask = offline_cpus(w->model);
+	int r;
+
+	remember(w, &mask);
+	r = force_all(w, &mask, result, err);
+	if (r < 0) {
+		window_restore(w, &undo);
+		end(w);
+	}
+	return r;
+}
+
+static int still_open(struct window *w, const char *txn, enum window_mode *ret_mode,
+		      struct ls_err *err)
+{
+	ls_guard(&w->mutex);
+	if (!ours_locked(w, txn))
+		return class_set(err, -ENOLCK, LS_CLASS_NOT_HELD,
+				 "transaction %s has no window open: its lease has run out", txn);
+	*ret_mode = w->mode;
+	return 0;
+}
+
+int window_open(struct window *w, const char *txn, bool already, struct window_result *result,
+		struct ls_err *err)
+{
+	enum window_mode mode = WINDOW_NONE;
+	int r = still_open(w, txn, &mode, err);
+
+	if (r < 0)
+		return r;
+	if (!already && mode == WINDOW_FORCE) {
+		r = lock_pin(w->lock, txn, err);
+		if (r < 0)
+			return r;
+		r = open_force(w, result, err);
+		lock_unpin(w->lock);
+		if (r < 0)
+			return r;
+	}
+	pthread_mutex_lock(&w->mutex);
+	result->done = w->forced;
+	save_locked(w);
+	pthread_mutex_unlock(&w->mutex);
+	if (!already)
+		tell(w, "open");
+	return 0;
+}
+
+/* ---- renew, close ----------------------------------------------------------- */
+
+static int refuse_wrong_locked(const struct window *w, struct ls_err *err)
+{
+	return class_set(err, -EPERM, LS_CLASS_WRONG_TXN,
+			 "the window is %s and belongs to transaction %s", state_names[w->state],
+			 w->txn);
+}
+
+int window_renew(struct window *w, const char *txn, uint64_t lease_ms, uint64_t now_ms,
+		 struct ls_err *err)
+{
+	ls_guard(&w->mutex);
+	if (w->state == WINDOW_OPEN && strcmp(w->txn, txn))
+		return refuse_wrong_locked(w, err);
+	if (!ours_locked(w, txn))
+		return class_set(err, -ENOLCK, LS_CLASS_NOT_HELD,
+				 "transaction %s has no window open: its lease may have run out",
+				 txn);
+	w->deadline_ms = now_ms + lease_ms;
+	return 0;
+}
+
+/* One CPU that open had forced, or that an earlier close left: highest number first. */
+static void restore_one(struct window *w, int cpu, struct window_result *result)
+{
+	struct device *dev = model_find(w->model, DEVICE_CPU, cpu);
+	struct ls_err err = { 0 };
+	int r = dev ? device_offline(dev, &err) : 1;
+
+	if (r < 0) {
+		result->failed(result->arg, cpu, r, &err);
+		return;
+	}
+	forget_cpu(w, cpu);
+	if (r == 0)
+		cpus_add(&result->done, cpu);
+}
+
+void window_restore(struct window *w, struct window_result *result)
+{
+	struct cpus mask;
+	int cpu;
+
+	pthread_mutex_lock(&w->mutex);
+	mask = w->forced;
+	pthread_mutex_unlock(&w->mutex);
+	for (cpu = LS_CPUS_MAX - 1; cpu >= 0; cpu--)
+		if (cpus_has(&mask, cpu))
+			restore_one(w, cpu, result);
+	pthread_mutex_lock(&w->mutex);
+	if (w->state == WINDOW_PENDING && !cpus_count(&w->forced))
+		w->state = WINDOW_CLOSED;
+	save_locked(w);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+/* What a close has to do: 0 close, 1 nothing, 2 only pending CPUs, or -EPERM. */
+static int close_kind(struct window *w, const char *txn, char *ret_txn, enum window_mode *ret_mode,
+		      struct ls_err *err)
+{
+	ls_guard(&w->mutex);
+	memcpy(ret_txn, w->txn, sizeof(w->txn));
+	*ret_mode = w->mode;
+	if (w->state == WINDOW_CLOSED)
+		return 1;
+	if (txn && strcmp(w->txn, txn))
+		return refuse_wrong_locked(w, err);
+	return w->state == WINDOW_PENDING ? 2 : 0;
+}
+
+static int close_pending(struct window *w, struct window_result *result, struct ls_err *err)
+{
+	int r = lock_begin_local(w->lock, "(restore)", err);
+
+	if (r < 0)
+		return r;
+	window_restore(w, result);
+	lock_end_local(w->lock, "(restore)");
+	return 1;
+}
+
+int window_close(struct window *w, const char *txn, struct window_result *result,
+		 struct ls_err *err)
+{
+	enum window_mode mode;
+	char owner[LS_TXN_BYTES];
+	int kind = close_kind(w, txn, owner, &mode, err), r;
+
+	if (kind < 0 || kind == 1)
+		return kind;
+	if (kind == 2)
+		return close_pending(w, result, err);
+	if (mode == WINDOW_OFF) {
+		end(w);
+		return 0;
+	}
+	r = lock_pin(w->lock, owner, err);
+	if (r < 0)
+		return r;
+	window_restore(w, result);
+	end(w);
+	lock_unpin(w->lock);
+	return 0;
+}
+
+void window_forget(struct window *w, const char *txn, int cpu)
+{
+	ls_guard(&w->mutex);
+	if (!ours_locked(w, txn) || !cpus_has(&w->forced, cpu))
+		return;
+	cpus_del(&w->forced, cpu);
+	save_locked(w);
+}
+
+/* ---- time and looking -------------------------------------------------------- */
+
+bool window_expire(struct window *w, uint64_t now_ms)
+{
+	ls_guard(&w->mutex);
+	if (w->state != WINDOW_OPEN || w->closing || now_ms < w->deadline_ms)
+		return false;
+	log_warning("window: the lease of transaction %s has run out", w->txn);
+	w->closing = true;
+	return true;
+}
+
+uint64_t window_deadline_ms(struct window *w)
+{
+	ls_guard(&w->mutex);
+	return w->state == WINDOW_OPEN && !w->closing ? w->deadline_ms : 0;
+}
+
+void window_look(struct window *w, uint64_t now_ms, struct window_view *ret_view)
+{
+	ls_guard(&w->mutex);
+	ret_view->state = w->state;
+	ret_view->mode = w->mode;
+	ret_view->forced = w->forced;
+	ret_view->left_ms = 0;
+	if (w->state == WINDOW_OPEN && w->deadline_ms > now_ms)
+		ret_view->left_ms = w->deadline_ms - now_ms;
+	memcpy(ret_view->txn, w->txn, sizeof(w->txn));
+}
