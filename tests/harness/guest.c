@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GUEST_CPUS_MAX 255	      /* q35 without an interrupt remapper */
+#define GUEST_CPUS_MAX 255	     /* q35 without an interrupt remapper */
 #define GUEST_MIB_MAX  (1024 * 1024) /* 1 TiB */
 
 void guest_config_init(struct guest_config *c)
@@ -87,9 +87,9 @@ static int setting_number(const struct setting *s, const char *value, void *at)
 
 static int setting_agent(const char *value, char *at)
 {
-	static const char *const names[][2] = {
-		{ "yes", "lockstep" }, { "no", "none" }, { "qga", "qga" }
-	};
+	static const char *const names[][2] = { { "yes", "lockstep" },
+						{ "no", "none" },
+						{ "qga", "qga" } };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(value, names[i][0])) {
@@ -110,9 +110,9 @@ static int setting_take(const struct setting *s, const char *value, struct guest
 		*(bool *)at = true;
 		return 0;
 	case SETTING_TEXT:
-		return snprintf(at, sizeof(c->append), "%s", value) < (int)sizeof(c->append) ?
-			       0 :
-			       -EINVAL;
+		return snprintf(at, sizeof(c->append), "%s", value) < (int)sizeof(c->append)
+			       ? 0
+			       : -EINVAL;
 	case SETTING_AGENT:
 		return setting_agent(value, at);
 	default:
@@ -211,7 +211,8 @@ static void argv_disk(struct argv *a, const struct guest_config *c, const struct
 	if (!c->disk)
 		return;
 	argv_add(a, "-blockdev");
-	argv_add(a, "driver=qcow2,node-name=disk0,file.driver=file,file.filename=%s,file.locking=on",
+	argv_add(a,
+		 "driver=qcow2,node-name=disk0,file.driver=file,file.filename=%s,file.locking=on",
 		 p->disk);
 	argv_add(a, "-device");
 	argv_add(a, "virtio-blk-pci,id=blk0,drive=disk0");

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "report.h"
 #include "up.h"
 
 /* clang-format off */
@@ -15,6 +16,9 @@ static const struct command {
 	int (*fn)(int argc, char **argv, const char *build);
 	const char *doc;
 } commands[] = {
+	{ "run",     run_main,     "run scenarios, print TAP" },
+	{ "check",   check_main,   "look for mistakes in scenarios" },
+	{ "words",   words_main,   "list the words of the scenario language" },
 	{ "up",      up_main,      "start guests and keep them running" },
 	{ "console", console_main, "run a shell command in such a guest" },
 };

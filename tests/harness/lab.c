@@ -39,8 +39,9 @@ int guest_new(struct lab *lab, const char *name, const struct guest_config *conf
 		return -ENOMEM;
 	g->lab = lab;
 	g->config = *config;
-	if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				   "0123456789-_") != strlen(name) ||
+	if (!*name ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			 "0123456789-_") != strlen(name) ||
 	    snprintf(g->name, sizeof(g->name), "%s", name) >= (int)sizeof(g->name))
 		return ls_err_set(err, -EINVAL, "\"%s\" is no name for a guest", name);
 	r = guest_paths_set(&g->paths, lab->dir, name, err);

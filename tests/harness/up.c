@@ -97,7 +97,8 @@ int up_main(int argc, char **argv, const char *build)
 	if (argc < 2 || strcmp(argv[0], "--dir") != 0) {
 		fprintf(stderr,
 			"usage: harness up --dir DIR [SETTING ...] [-- SETTING ...]\n"
-			"Starts guest g1 (and after each \"--\" g2, g3 ...) in DIR; ends with them.\n%s",
+			"Starts guest g1 (and after each \"--\" g2, g3 ...) in DIR; ends with "
+			"them.\n%s",
 			guest_config_help());
 		return 2;
 	}

@@ -21,7 +21,7 @@
 #include <lockstep/cleanup.h>
 
 #define WARM_SAVE_MS 60000 /* 97 MiB through a pipe take 0.2 s on an idle machine */
-#define WARM_LOOK_MS 10    /* between two looks at a file */
+#define WARM_LOOK_MS 10	   /* between two looks at a file */
 
 static uint64_t warm_mix(uint64_t sum, const void *data, size_t len)
 {
