@@ -32,7 +32,7 @@ UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 ALONE  := $(patsubst %.c,$(B)/%,$(wildcard mk/*.c examples/*.c))
 
 .DEFAULT_GOAL := all
-all: $(LIBQMP) $(B)/libqmp.so $(PROGS)
+all: $(LIBQMP) $(B)/libqmp.so $(PROGS) $(ALONE)
 
 -include mk/checks.mk
 
@@ -90,13 +90,14 @@ deps:
 	$(Q)mk/deps build lab fetch check
 
 demo: deps
-	$(Q)$(MAKE) --no-print-directory all && tests/demo
+	$(Q)$(MAKE) --no-print-directory all && $(B)/harness run --demo tests/e2e/demo.scn
 
 check: deps
 	+$(Q)MAKE="$(MAKE)" B=$(B) tests/run
 
-docs: $(B)/mk/print_protocol
+docs: $(B)/mk/print_protocol $(B)/harness
 	$(Q)$< >docs/protocol.md
+	$(Q)mk/print_scenarios $(B) >docs/scenarios.md
 
 PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin

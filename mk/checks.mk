@@ -48,7 +48,7 @@ e2e: all
 
 # The order is that of cost: what fails first is what is mended fastest.
 lint: deps-lint
-	$(Q)$(sub) all $(B)/mk/print_protocol
+	$(Q)$(sub) all
 	$(Q)tests/lint/cheap $(B)
 	$(Q)clang-format --dry-run -Werror $(ALL_FILES)
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
