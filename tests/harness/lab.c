@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <lockstep/cleanup.h>
@@ -14,18 +15,45 @@
 
 #define LAB_LOOK_MS 20 /* between two looks at something that has no event */
 
+/* The source tree lies above the build directory: build/, build/asan/. */
+static int lab_find_builder(const char *build, char *ret_path, size_t size)
+{
+	static const char *const ups[] = { "..", "../..", "../../.." };
+
+	for (size_t i = 0; i < sizeof(ups) / sizeof(ups[0]); i++) {
+		snprintf(ret_path, size, "%s/%s/tests/lab/build-guest.sh", build, ups[i]);
+		if (access(ret_path, X_OK) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+int lab_build_guest(const char *build, bool qga, struct ls_err *err)
+{
+	char script[640], *argv[] = { script, (char *)(qga ? "--with-qga" : build),
+				      (char *)(qga ? build : NULL), NULL };
+	int status;
+	pid_t pid;
+
+	if (lab_find_builder(build, script, sizeof(script)) < 0)
+		return ls_err_set(err, -ENOENT, "%s: no tests/lab/build-guest.sh above it", build);
+	pid = fork();
+	if (pid == 0) {
+		dup2(2, 1);
+		execv(script, argv);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return ls_err_set(err, -errno, "%s: %s", script, strerror(errno));
+	return status == 0 ? 0 : ls_err_set(err, -EIO, "the lab guest could not be built");
+}
+
 int lab_init(struct lab *lab, const char *dir, const char *build, struct ls_err *err)
 {
-	char path[640];
-
 	*lab = (struct lab){ 0 };
 	if (snprintf(lab->dir, sizeof(lab->dir), "%s", dir) >= (int)sizeof(lab->dir) ||
 	    snprintf(lab->build, sizeof(lab->build), "%s", build) >= (int)sizeof(lab->build))
 		return ls_err_set(err, -ENAMETOOLONG, "%s: name too long", dir);
-	snprintf(path, sizeof(path), "%s/lab/vmlinuz", build);
-	if (access(path, R_OK) < 0)
-		return ls_err_set(err, -ENOENT, "%s is missing; run tests/lab/build-guest.sh",
-				  path);
 	return 0;
 }
 
@@ -116,6 +144,20 @@ static int guest_await_socket(struct guest *g, const char *path, uint64_t deadli
 		pump_once(&g->lab->pump, qmp_now_ms() + LAB_LOOK_MS);
 	}
 	return 0;
+}
+
+/* QEMU's own agent is fetched when the first guest wants it. */
+static int guest_find_initrd(struct guest *g, struct ls_err *err)
+{
+	char path[640];
+
+	snprintf(path, sizeof(path), "%s/lab/initrd.%s", g->lab->build, g->config.agent);
+	if (access(path, R_OK) == 0)
+		return 0;
+	if (!strcmp(g->config.agent, "lockstep"))
+		return ls_err_set(err, -ENOENT, "%s/lockstep-agent-static has not been built",
+				  g->lab->build);
+	return lab_build_guest(g->lab->build, true, err);
 }
 
 /* Starts QEMU and takes hold of its console and our monitor. */
@@ -258,7 +300,10 @@ int guest_start(struct guest *g, struct ls_err *err)
 	char image[WARM_PATH_BYTES];
 	int r;
 
-	if (g->config.incoming)
+	r = guest_find_initrd(g, err);
+	if (r < 0)
+		;
+	else if (g->config.incoming)
 		r = guest_launch(g, true, err);
 	else if (g->config.cold)
 		r = guest_boot(g, err);

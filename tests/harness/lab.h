@@ -54,11 +54,24 @@ struct guest {
 };
 
 /**
+ * lab_build_guest() - Make what guests are made of, or see that it is up to date
+ * @build: build directory
+ * @qga:   with QEMU's own agent
+ * @err:   why not
+ *
+ * Runs tests/lab/build-guest.sh of the source tree that @build lies in, with its
+ * words on stderr: 0.05 s when there is nothing to do.
+ *
+ * Return: 0 or -errno.
+ */
+int lab_build_guest(const char *build, bool qga, struct ls_err *err);
+
+/**
  * lab_init() - A lab in a directory
  * @lab:   caller's memory
  * @dir:   exists
  * @build: build directory
- * @err:   the directory's name is too long, or the guest has not been built
+ * @err:   a name is too long
  */
 int lab_init(struct lab *lab, const char *dir, const char *build, struct ls_err *err);
 

@@ -213,14 +213,15 @@ static int report_check(const struct options *o)
 
 static int report_usage(void)
 {
-	fprintf(stderr, "usage: harness run [-j N] [--demo] SCENARIO ...\n"
-			"       harness check SCENARIO ...   only look for mistakes\n");
+	fprintf(stderr,
+		"usage: harness run [-j N] [--demo] SCENARIO ...   N at a time: as many as CPUs\n"
+		"       harness check SCENARIO ...   only look for mistakes\n");
 	return 2;
 }
 
 static int options_read(struct options *o, int argc, char **argv)
 {
-	o->jobs = 1;
+	o->jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
 	o->paths = argv;
 	for (int i = 0; i < argc; i++) {
 		if (!strcmp(argv[i], "--demo"))
@@ -234,7 +235,11 @@ static int options_read(struct options *o, int argc, char **argv)
 		else
 			o->paths[o->n++] = argv[i];
 	}
-	return o->n && o->jobs >= 1 && o->jobs <= REPORT_JOBS_MAX ? 0 : -EINVAL;
+	if (o->demo || o->jobs < 1)
+		o->jobs = 1;
+	if (o->jobs > REPORT_JOBS_MAX)
+		o->jobs = REPORT_JOBS_MAX;
+	return o->n ? 0 : -EINVAL;
 }
 
 int run_main(int argc, char **argv, const char *build)
@@ -242,12 +247,17 @@ int run_main(int argc, char **argv, const char *build)
 	/* Not restarted: a signal is to wake poll(). */
 	struct sigaction stop = { .sa_handler = report_stop };
 	struct options o = { .build = build };
+	struct ls_err err;
 	int bad;
 
 	if (options_read(&o, argc, argv) < 0)
 		return report_usage();
 	if (report_check(&o) > 0)
 		return 2;
+	if (lab_build_guest(build, false, &err) < 0) {
+		fprintf(stderr, "harness: %s\n", err.text);
+		return 1;
+	}
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);

@@ -103,7 +103,7 @@ int up_main(int argc, char **argv, const char *build)
 		return 2;
 	}
 	mkdir(argv[1], 0777);
-	if (lab_init(&lab, argv[1], build, &err) < 0)
+	if (lab_build_guest(build, false, &err) < 0 || lab_init(&lab, argv[1], build, &err) < 0)
 		return up_fail(&err);
 	for (int at = 2; n == 0 || at < argc; n++) {
 		int used = up_settings(&config, argc - at, argv + at, &err);

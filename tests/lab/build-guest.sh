@@ -1,23 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Builds the lab guest: Debian's cloud kernel and an initramfs of busybox, modules
-# and agent. Nothing is installed; root is not needed. Everything is kept under
-# build/lab/ and made again only when what it is made of has changed.
+# and agent. Nothing is installed; root is not needed. Everything is kept
+# and made again only when what it is made of has changed.
 #
-# usage: build-guest.sh [--with-qga]
+# usage: build-guest.sh [--with-qga] [BUILD]
 #
-# Makes  build/lab/vmlinuz
-#        build/lab/initrd.none       no agent
-#        build/lab/initrd.lockstep   with build/lockstep-agent-static, if that exists
-#        build/lab/initrd.qga        with QEMU's guest agent, if --with-qga
+# Makes in BUILD/lab, where BUILD is build/ unless it is named:
+#        vmlinuz
+#        initrd.none       no agent
+#        initrd.lockstep   with BUILD/lockstep-agent-static, if that exists
+#        initrd.qga        with QEMU's guest agent, if --with-qga
+#
+# The harness runs it before it starts a guest.
 #
 # An initrd is cpio archives one after the other, so a changed agent costs one cp.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-lab=$top/build/lab
-agent=${LOCKSTEP_LAB_AGENT:-$top/build/lockstep-agent-static}
+qga=
+[ "${1:-}" != --with-qga ] || { qga=yes; shift; }
+build=${1:-$top/build}
+mkdir -p "$build/lab"
+lab=$(cd "$build/lab" && pwd)
+agent=$build/lockstep-agent-static
 meta=linux-image-cloud-amd64
 
 die() {
@@ -126,7 +133,6 @@ joined() {
 
 main() {
 	local kdir release key
-	mkdir -p "$lab"
 	exec 9>"$lab/lock"
 	flock 9
 	rm -rf "$lab"/*.new "$lab"/fetch.?????? "$lab"/root.??????
@@ -150,10 +156,10 @@ main() {
 		fi
 		joined lockstep "$lab/base.cpio" "$lab/agent.cpio"
 	fi
-	if [ "${1:-}" = --with-qga ]; then
+	if [ -n "$qga" ]; then
 		[ -e "$lab/qga.cpio" ] || qga_cpio
 		joined qga "$lab/base.cpio" "$lab/qga.cpio"
 	fi
 }
 
-main "$@"
+main
