@@ -67,6 +67,11 @@ __attribute__((format(printf, 3, 4))) static inline int ls_err_set(struct ls_err
 	return code;
 }
 
+#ifdef __clang_analyzer__
+/* The analyzer does not follow variadic functions: tell it which code comes back. */
+#define ls_err_set(err, code, ...) ((void)(ls_err_set)(err, code, __VA_ARGS__), (code))
+#endif
+
 /**
  * ls_err_prefix() - Say on the way up what was being tried
  * @err: an error that is set; may be NULL
