@@ -168,13 +168,14 @@ int qmp_framer_feed(struct qmp_framer *f, const void *buf, size_t len)
 {
 	char *room;
 
+	if (!len)
+		return 0;
 	if (framer_has_unseen(f) && buf_len(&f->in) > f->scan.max.bytes)
 		return -ENOBUFS;
 	room = framer_reserve(f, len);
 	if (!room)
 		return -ENOMEM;
-	if (len)
-		memcpy(room, buf, len);
+	memcpy(room, buf, len);
 	framer_added(f, len);
 	return 0;
 }
