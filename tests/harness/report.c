@@ -287,6 +287,15 @@ int words_main(int argc, char **argv, const char *build)
 	printf("A line begins with one of:\n");
 	for (const struct verb *v = verbs; v->name; v++)
 		printf("  %-10s %s\n             %s\n", v->name, v->usage, v->doc);
+	printf("\nAn OUTCOME is [fails CODE|any] [says \"TEXT\" ...] [within Ns]; without "
+	       "\"fails\" the exit\n"
+	       "code must be 0. In texts and arguments @G.qmp, @G.peer and @G.agent are the "
+	       "sockets of\n"
+	       "guest G, and @tmp is the scenario's directory.\n");
+	printf("\nExpectations of another form:\n"
+	       "  expect GUEST gone|alive [within Ns]      its QEMU has ended, or has not\n"
+	       "  expect one of GUEST ... runs [within Ns] exactly one of them executes\n"
+	       "  expect says [no] \"TEXT\"                 in what the last command printed\n");
 	printf("\nSettings of a guest:\n%s", guest_config_help());
 	printf("\nWhat can be expected:\n");
 	for (const struct view *v = views; v->property; v++)

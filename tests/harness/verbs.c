@@ -80,6 +80,20 @@ static int verb_guest(struct args *a)
 	return 0;
 }
 
+static int verb_alias(struct args *a)
+{
+	struct guest *g;
+	const struct word *w;
+
+	if (args_guest(a, &g) < 0 || args_word(a, "a name", &w) < 0 || args_end(a) < 0)
+		return -EINVAL;
+	if (a->run->dry)
+		return 0;
+	return fake_conf(a->run, w->text, g->paths.qmp, g->paths.agent) < 0
+		       ? args_fail(a, "its configuration could not be written")
+		       : 0;
+}
+
 /* A shell command in the guest, held against an outcome. */
 static int guest_shell(struct args *a, struct guest *g, const char *command,
 		       const struct outcome *o)
@@ -457,6 +471,7 @@ static int verb_say(struct args *a)
 /* clang-format off */
 const struct verb verbs[] = {
 	{ "guest", verb_guest, "NAME [like OTHER] [SETTING ...]", "Start a guest and wait until it can be used." },
+	{ "alias", verb_alias, "GUEST NAME", "From now on lockstep means this guest by that name: it has moved." },
 	{ "lockstep", verb_lockstep, "WORD ... [OUTCOME]", "Run the lockstep program and wait for its end; exit code 0 is expected." },
 	{ "background", verb_background, "NAME lockstep WORD ...", "Start lockstep and go on." },
 	{ "wait", verb_wait, "NAME [OUTCOME]", "Wait for the end of a background command." },
