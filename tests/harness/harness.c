@@ -19,6 +19,7 @@ static const struct command {
 	{ "run",     run_main,     "run scenarios, print TAP" },
 	{ "check",   check_main,   "look for mistakes in scenarios" },
 	{ "words",   words_main,   "list the words of the scenario language" },
+	{ "warm",    warm_main,    "time boots and starts from a saved guest" },
 	{ "up",      up_main,      "start guests and keep them running" },
 	{ "console", console_main, "run a shell command in such a guest" },
 };

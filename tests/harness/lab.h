@@ -39,6 +39,7 @@ struct lab {
  * @on_event: gets QEMU's events; set before the start; may be NULL
  * @arg:      for @on_event
  * @took_ms:  how long the start took
+ * @boot_ms:  how long the boot of the saved guest took, if it had to be made for this start
  */
 struct guest {
 	struct lab *lab;
@@ -51,6 +52,7 @@ struct guest {
 	peer_event_fn on_event;
 	void *arg;
 	unsigned took_ms;
+	unsigned boot_ms;
 };
 
 /**

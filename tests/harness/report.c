@@ -124,10 +124,10 @@ static int slot_end(struct slot *s)
 		printf("%s %d - %s (%.1f s)%s%s\n", bad ? "not ok" : "ok", s->number,
 		       s->scenario->name, (double)(qmp_now_ms() - s->begin_ms) / 1000,
 		       end == SUPER_SKIPPED ? " # SKIP " : "", end == SUPER_SKIPPED ? s->text : "");
-	if (bad && !s->options->demo) {
+	if (!s->options->demo && end != SUPER_SKIPPED)
 		slot_print_text(s);
+	if (bad && !s->options->demo)
 		printf("# logs: %s\n", s->keep);
-	}
 	fflush(stdout);
 	scenario_free(s->scenario);
 	s->number = 0;

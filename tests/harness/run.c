@@ -128,7 +128,7 @@ static int run_lines(struct run *r)
 
 int run_check(const struct scenario *s, struct ls_err *err)
 {
-	struct run r = { .scenario = s, .dry = true };
+	struct run r = { .scenario = s, .dry = true, .report = -1 };
 	int failed;
 
 	strcpy(r.lab.dir, "/tmp/lockstep-lab.XXXXXX");
@@ -138,8 +138,10 @@ int run_check(const struct scenario *s, struct ls_err *err)
 }
 
 /* The end of what was said last and of each guest's logs: what one looks at first. */
-static void run_report(struct run *r, int report)
+static void run_report(struct run *r)
 {
+	int report = r->report;
+
 	dprintf(report, "%s\n", r->failure);
 	if (r->said && *r->said)
 		dprintf(report, "said last: %.1000s\n", r->said);
@@ -167,12 +169,13 @@ int run_scenario(const struct scenario *s, const char *dir, const char *build, b
 	}
 	r.scenario = s;
 	r.demo = demo;
+	r.report = report;
 	r.begin_ms = qmp_now_ms();
 	snprintf(path, sizeof(path), "%s/guests.d", dir);
 	mkdir(path, 0755);
 	failed = run_lines(&r);
 	if (failed < 0)
-		run_report(&r, report);
+		run_report(&r);
 	show_end(&r, failed == 0);
 	run_clear(&r);
 	return failed < 0 ? SUPER_FAILED : SUPER_PASSED;

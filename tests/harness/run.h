@@ -73,6 +73,7 @@ struct vector {
  * @line:     the line now
  * @dry:      only read the words
  * @demo:     narrate
+ * @report:   gets what is worth telling beside the result; -1 nobody does
  * @begin_ms: when it began
  * @guests:   NULL-terminated
  * @jobs:     background commands
@@ -89,6 +90,7 @@ struct run {
 	const struct line *line;
 	bool dry;
 	bool demo;
+	int report;
 	uint64_t begin_ms;
 	struct guest *guests[RUN_GUESTS_MAX + 1];
 	struct job jobs[RUN_JOBS_MAX];

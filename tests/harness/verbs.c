@@ -74,6 +74,10 @@ static int verb_guest(struct args *a)
 	g->arg = g;
 	if (guest_start(g, &err) < 0)
 		return args_fail(a, "%s", err.text);
+	if (g->boot_ms)
+		dprintf(a->run->report,
+			"%s: booted in %u ms and saved; started from that in %u ms\n", name,
+			g->boot_ms, g->took_ms);
 	if (fake_conf(a->run, name, g->paths.qmp,
 		      strcmp(config.agent, "none") ? g->paths.agent : NULL) < 0)
 		return args_fail(a, "its configuration could not be written");

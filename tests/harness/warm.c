@@ -134,7 +134,7 @@ static int warm_make(struct guest *g, const char *image, struct ls_err *err)
 	r = guest_boot(seed, err);
 	if (r == 0)
 		r = warm_save(seed, image, made, err);
-	g->took_ms = seed->took_ms;
+	g->boot_ms = seed->took_ms;
 	guest_free(seed);
 	if (r == 0 && rename(made, image) < 0)
 		r = ls_err_set(err, -errno, "%s: %s", image, strerror(errno));

@@ -17,7 +17,7 @@
  * @ret_path: file for guest_resume()
  *
  * Context: several processes may ask for the same one: one makes it.
- * Return:  0, 1 it was made now (@g->took_ms says how long its boot took), or -errno.
+ * Return:  0, 1 it was made now (@g->boot_ms says how long its boot took), or -errno.
  */
 int warm_image(struct guest *g, struct ls_err *err, char ret_path[WARM_PATH_BYTES]);
 
