@@ -40,9 +40,10 @@ static void tell_change(const struct device *dev, const char *by)
 		m->tell(m->tell_arg, &c);
 }
 
-int device_look(struct device *dev, const char *by, struct ls_err *err)
+/* Compared with what was known before: the bus may have looked meanwhile. */
+static int look_since(struct device *dev, bool online, bool kernel, const char *by,
+		      struct ls_err *err)
 {
-	bool online = dev->online, kernel = dev->kernel;
 	int r = dev->bus->look(dev, err);
 
 	if (r < 0)
@@ -54,6 +55,11 @@ int device_look(struct device *dev, const char *by, struct ls_err *err)
 	}
 	dev->known = true;
 	return 0;
+}
+
+int device_look(struct device *dev, const char *by, struct ls_err *err)
+{
+	return look_since(dev, dev->online, dev->kernel, by, err);
 }
 
 /* A device is where it is wanted when both views say so. */
@@ -71,6 +77,7 @@ static int verify(const struct device *dev, bool online, struct ls_err *err)
 static int change_locked(struct device *dev, bool online, struct ls_err *err)
 {
 	int r = device_look(dev, "foreign", err);
+	bool was_online = dev->online, was_kernel = dev->kernel;
 
 	if (r < 0)
 		return r;
@@ -82,7 +89,7 @@ static int change_locked(struct device *dev, bool online, struct ls_err *err)
 		return r < 0 ? r : 1;
 	}
 	r = online ? dev->bus->online(dev, err) : dev->bus->offline(dev, err);
-	if (device_look(dev, "agent", r < 0 ? NULL : err) < 0 && r >= 0)
+	if (look_since(dev, was_online, was_kernel, "agent", r < 0 ? NULL : err) < 0 && r >= 0)
 		return -ENODEV;
 	return r < 0 ? r : verify(dev, online, err);
 }

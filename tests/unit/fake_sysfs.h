@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest kernel in memory, for the agent's tests: CPUs with two truths (the driver
+ * core's and the mask), memory blocks, and ways to misbehave that the real kernel has.
+ *
+ * What it copies from Linux 6.1, as measured:
+ *  - writing cpuN/online acts only if the driver core's view differs; it then brings
+ *    the CPU up or down, which succeeds if it is there already
+ *  - writing 0 to cpuN/hotplug/target takes the CPU down behind the driver core
+ *  - the last running CPU cannot leave (EBUSY)
+ *  - "online" to an online block is EINVAL
+ */
+#ifndef FAKE_SYSFS_H
+#define FAKE_SYSFS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "../../guest-agent/device.h"
+#include "../../guest-agent/lock.h"
+#include "../../guest-agent/sysfs.h"
+#include "../../guest-agent/window.h"
+
+#define FAKE_CPUS     64
+#define FAKE_BLOCKS   64
+#define FAKE_WRITES   512
+#define FAKE_BLOCK_MB 128
+
+struct fake_cpu {
+	bool present;
+	bool fixed;
+	bool device;
+	bool kernel;
+};
+
+struct fake_block {
+	bool present;
+	const char *state;
+};
+
+struct fake_write {
+	char path[SYSFS_PATH_BYTES];
+	char value[32];
+	int result;
+};
+
+/**
+ * struct fake - The kernel
+ * @lock:     protects the rest
+ * @write:    every write, in order
+ * @fail_at:  this write (counted from 0) and the @fail_times - 1 after it fail
+ * @fail_how: with this -errno
+ * @fail_on:  only writes to this path count; "" all
+ * @ignore:   a write to this path succeeds and does nothing
+ * @bypass:   writes to cpuN/online go around the driver core: what the migration
+ *            code of seed 1 did with cpu_up() and cpu_down()
+ * @hang:     a write to this path waits in the kernel for fake_release()
+ * @pipe:     where it waits: a signal ends that
+ */
+struct fake {
+	pthread_mutex_t lock;
+	struct fake_cpu cpu[FAKE_CPUS];
+	struct fake_block block[FAKE_BLOCKS];
+	struct fake_write write[FAKE_WRITES];
+	int n_writes;
+	int fail_at, fail_times, fail_how;
+	int seen;
+	char fail_on[SYSFS_PATH_BYTES];
+	char ignore[SYSFS_PATH_BYTES];
+	char hang[SYSFS_PATH_BYTES];
+	bool bypass;
+	bool hang_deaf;
+	int pipe[2];
+};
+
+/**
+ * struct guest - A kernel and an agent's parts above it, without loop or socket
+ * @told:   changes that were told
+ * @n_told: how many
+ */
+struct guest {
+	struct fake kernel;
+	struct sysfs *sysfs;
+	struct hotplug_lock lock;
+	struct persist persist;
+	struct model model;
+	struct window window;
+	struct change told[64];
+	int n_told;
+};
+
+void fake_init(struct fake *f, int cpus, int online, int blocks);
+void fake_done(struct fake *f);
+extern const struct sysfs_ops fake_ops;
+
+/* The next write to @path ("" any), @nth from now on, fails @times times. */
+void fake_fail(struct fake *f, const char *path, int nth, int times, int how);
+/* What a user in the guest would do with echo; the result of the write. */
+int fake_user(struct fake *f, const char *path, const char *value);
+/* Let a hanging write go on. */
+void fake_release(struct fake *f);
+/* How many writes of this value went to this path; NULL: any. */
+int fake_writes(struct fake *f, const char *path, const char *value);
+/* Whether both views of a CPU are this one. */
+bool fake_agrees(struct fake *f, int cpu, bool online);
+
+/**
+ * guest_init() - CPUs 0 .. cpus-1 (0 fixed), the first @online of them online, blocks
+ *                0 .. blocks-1 offline; scanned, probes say "alive"
+ */
+void guest_init(struct guest *g, int cpus, int online, int blocks);
+void guest_done(struct guest *g);
+/* Take and pin the lock as transaction @txn, with a lease of a second from time 0. */
+void guest_lock(struct guest *g, const char *txn);
+void guest_unlock(struct guest *g, const char *txn);
+void guest_scan(struct guest *g);
+struct device *guest_cpu(struct guest *g, int cpu);
+struct device *guest_block(struct guest *g, int block);
+
+/* Run @fn in a child; true if it ended by abort(): an assertion of ours. */
+bool dies_by_assert(void (*fn)(void *arg), void *arg);
+
+#endif

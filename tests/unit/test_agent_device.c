@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* device_online(), device_offline(), and the scan that finds the devices. */
+#include "fake_sysfs.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <lockstep/err.h>
+#include <urcu.h>
+
+#include "../../guest-agent/view.h"
+
+#define CPU2 "devices/system/cpu/cpu2/online"
+
+static int setup(void **state)
+{
+	static struct guest g;
+
+	guest_init(&g, 4, 2, 2);
+	*state = &g;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	guest_done(*state);
+	return 0;
+}
+
+/* A change is one write, one event, and 0. */
+static void test_when_offline_then_online_changes_it_once(void **state)
+{
+	struct guest *g = *state;
+
+	guest_lock(g, "t1");
+	assert_int_equal(device_online(guest_cpu(g, 2), NULL), 0);
+	assert_true(fake_agrees(&g->kernel, 2, true));
+	assert_int_equal(fake_writes(&g->kernel, CPU2, "1"), 1);
+	assert_int_equal(g->n_told, 1);
+	assert_string_equal(g->told[0].kind, "cpu");
+	assert_string_equal(g->told[0].state, "online");
+	assert_string_equal(g->told[0].by, "agent");
+	assert_int_equal(g->told[0].id, 2);
+}
+
+/* What is there already is success, says 1, and touches nothing. */
+static void test_when_already_there_then_one_and_no_write(void **state)
+{
+	struct guest *g = *state;
+
+	guest_lock(g, "t1");
+	assert_int_equal(device_online(guest_cpu(g, 1), NULL), 1);
+	assert_int_equal(device_online(guest_cpu(g, 0), NULL), 1);
+	assert_int_equal(device_offline(guest_cpu(g, 2), NULL), 1);
+	assert_int_equal(device_offline(guest_block(g, 0), NULL), 1);
+	assert_int_equal(fake_writes(&g->kernel, NULL, NULL), 0);
+	assert_int_equal(g->n_told, 0);
+}
+
+/* A write that the kernel accepts and forgets is a failure that names both views. */
+static void test_when_the_kernel_does_nothing_then_eio(void **state)
+{
+	struct guest *g = *state;
+	struct ls_err err = { 0 };
+
+	strcpy(g->kernel.ignore, CPU2);
+	guest_lock(g, "t1");
+	assert_int_equal(device_online(guest_cpu(g, 2), &err), -EIO);
+	assert_non_null(strstr(err.text, "cpu2 kernel:online"));
+	assert_non_null(strstr(err.text, "driver core says offline and the mask offline"));
+	assert_int_equal(g->n_told, 0);
+}
+
+/* A write that reaches one view only is taken back before the failure is told. */
+static void test_when_only_one_view_follows_then_eio_and_undone(void **state)
+{
+	struct guest *g = *state;
+
+	g->kernel.bypass = true;
+	guest_lock(g, "t1");
+	assert_int_equal(device_online(guest_cpu(g, 2), NULL), -EIO);
+	assert_false(guest_cpu(g, 2)->online);
+}
+
+/* A CPU that was desynchronized before is "already" for the driver core, and no success. */
+static void test_when_desynchronized_then_already_is_no_success(void **state)
+{
+	struct guest *g = *state;
+	struct ls_err err = { 0 };
+
+	fake_user(&g->kernel, "devices/system/cpu/cpu1/hotplug/target", "0");
+	guest_lock(g, "t1");
+	assert_int_equal(device_online(guest_cpu(g, 1), &err), -EIO);
+	assert_non_null(strstr(err.text, "cpu1"));
+	assert_non_null(strstr(err.text, "doctor"));
+	assert_int_equal(fake_writes(&g->kernel, NULL, NULL), 0);
+}
+
+/* The kernel's own refusal comes through, with the file in the text. */
+static void test_when_the_write_fails_then_its_errno(void **state)
+{
+	struct guest *g = *state;
+	struct ls_err err = { 0 };
+
+	fake_fail(&g->kernel, CPU2, 0, 1, -EAGAIN);
+	guest_lock(g, "t1");
+	assert_int_equal(device_online(guest_cpu(g, 2), &err), -EAGAIN);
+	assert_non_null(strstr(err.text, CPU2));
+	assert_true(fake_agrees(&g->kernel, 2, false));
+	assert_int_equal(device_online(guest_cpu(g, 2), NULL), 0);
+}
+
+/* A CPU without an online file cannot go, whatever is asked. */
+static void test_when_fixed_then_offline_is_refused(void **state)
+{
+	struct guest *g = *state;
+
+	guest_lock(g, "t1");
+	assert_int_equal(device_offline(guest_cpu(g, 0), NULL), -EPERM);
+	assert_int_equal(fake_writes(&g->kernel, NULL, NULL), 0);
+}
+
+static void online_without_lock(void *arg)
+{
+	device_online(guest_cpu(arg, 2), NULL);
+}
+
+static void online_without_pin(void *arg)
+{
+	struct guest *g = arg;
+
+	lock_take(&g->lock, "t1", 1, 1000, 0, NULL);
+	device_online(guest_cpu(g, 2), NULL);
+}
+
+static void online_under_memory_lock(void *arg)
+{
+	struct guest *g = arg;
+
+	guest_lock(g, "t1");
+	lock_enter(LOCK_MEMORY, &g->model.mem_hotplug);
+	device_online(guest_cpu(g, 2), NULL);
+}
+
+static void online_under_lock(void *arg)
+{
+	struct guest *g = arg;
+
+	guest_lock(g, "t1");
+	device_online(guest_cpu(g, 1), NULL);
+}
+
+/* Without the hotplug lock, or inside a lower one, it is our own bug. */
+static void test_when_locks_are_not_held_in_order_then_it_is_our_bug(void **state)
+{
+	assert_false(dies_by_assert(online_under_lock, *state));
+	assert_true(dies_by_assert(online_without_lock, *state));
+	assert_true(dies_by_assert(online_without_pin, *state));
+	assert_true(dies_by_assert(online_under_memory_lock, *state));
+}
+
+/* What somebody else did since the last look is told as foreign. */
+static void test_when_a_user_changes_a_device_then_the_scan_tells(void **state)
+{
+	struct guest *g = *state;
+
+	fake_user(&g->kernel, CPU2, "1");
+	fake_user(&g->kernel, "devices/system/memory/memory1/state", "online");
+	guest_scan(g);
+	assert_int_equal(g->n_told, 2);
+	assert_string_equal(g->told[0].by, "foreign");
+	assert_string_equal(g->told[0].state, "online");
+	assert_string_equal(g->told[1].kind, "memory");
+	guest_scan(g);
+	assert_int_equal(g->n_told, 2);
+}
+
+/* Devices that come and go are told, and found, by the next scan. */
+static void test_when_devices_come_and_go_then_the_scan_tells(void **state)
+{
+	struct guest *g = *state;
+
+	g->kernel.cpu[9] = (struct fake_cpu){ true, false, false, false };
+	g->kernel.cpu[3].present = false;
+	assert_null(guest_cpu(g, 9));
+	guest_scan(g);
+	assert_non_null(guest_cpu(g, 9));
+	assert_null(guest_cpu(g, 3));
+	assert_int_equal(g->n_told, 2);
+	assert_string_equal(g->told[0].state, "gone");
+	assert_string_equal(g->told[1].state, "present");
+	assert_int_equal(guest_cpu(g, 9)->slot, 9);
+}
+
+/* A snapshot is the model at the moment it was published, in runs. */
+static void test_when_published_then_the_snapshot_has_runs(void **state)
+{
+	struct guest *g = *state;
+	const struct view *v;
+
+	fake_user(&g->kernel, "devices/system/memory/memory1/state", "online");
+	guest_scan(g);
+	rcu_register_thread();
+	rcu_read_lock();
+	v = view_rcu(&g->model);
+	assert_int_equal(v->n_cpus, 4);
+	assert_true(v->cpu[1].kernel && !v->cpu[2].kernel);
+	assert_int_equal(v->n_runs, 2);
+	assert_int_equal(v->run[0].count, 1);
+	assert_int_equal(v->run[1].state, STATE_ONLINE);
+	assert_int_equal(v->block_bytes, FAKE_BLOCK_MB * 1024 * 1024);
+	rcu_read_unlock();
+	rcu_unregister_thread();
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_when_offline_then_online_changes_it_once),
+		T(test_when_already_there_then_one_and_no_write),
+		T(test_when_the_kernel_does_nothing_then_eio),
+		T(test_when_only_one_view_follows_then_eio_and_undone),
+		T(test_when_desynchronized_then_already_is_no_success),
+		T(test_when_the_write_fails_then_its_errno),
+		T(test_when_fixed_then_offline_is_refused),
+		T(test_when_locks_are_not_held_in_order_then_it_is_our_bug),
+		T(test_when_a_user_changes_a_device_then_the_scan_tells),
+		T(test_when_devices_come_and_go_then_the_scan_tells),
+		T(test_when_published_then_the_snapshot_has_runs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
