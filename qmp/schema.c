@@ -69,7 +69,7 @@ static bool enum_has(struct json_object *row, const char *word)
 	return false;
 }
 
-/* Cut the next word off a path; false at its end or for a word too long. */
+/* Cut the next word off a path; false at its end, for a word too long, for a last '/'. */
 static bool next_word(const char **path, char word[WORD_BYTES])
 {
 	size_t len = strcspn(*path, "/");
@@ -78,7 +78,9 @@ static bool next_word(const char **path, char word[WORD_BYTES])
 		return false;
 	memcpy(word, *path, len);
 	word[len] = '\0';
-	*path += len + ((*path)[len] == '/');
+	*path += len;
+	if (**path == '/' && !*++*path)
+		return false;
 	return true;
 }
 
