@@ -84,6 +84,23 @@ bool guest_alive(const struct guest *g)
 	return g->proc && !g->proc->ended;
 }
 
+int guest_ask_agent(struct guest *g, const char *command, struct json_object *args,
+		    struct ls_err *err, struct json_object **ret_value)
+{
+	const struct qmp_options options = { .dialect = QMP_DIALECT_QGA };
+	uint64_t deadline_ms = qmp_now_ms() + LAB_AGENT_MS;
+	struct qmp *q;
+	int r = qmp_open(g->paths.agent, &options, deadline_ms, err, &q);
+
+	if (r < 0) {
+		json_object_put(args);
+		return r;
+	}
+	r = qmp_command(q, command, args, deadline_ms, err, ret_value);
+	qmp_close(q);
+	return r;
+}
+
 void guest_free(struct guest *g)
 {
 	if (!g)

@@ -14,6 +14,7 @@
 #define LAB_START_MS 20000 /* a saved guest back on its feet */
 #define LAB_CALL_MS  10000 /* one monitor command */
 #define LAB_ASK_MS   20000 /* one console command */
+#define LAB_AGENT_MS 10000 /* one question to an agent */
 
 /**
  * struct lab - Where guests run
@@ -100,6 +101,21 @@ int guest_start(struct guest *g, struct ls_err *err);
 
 /* Whether QEMU runs. */
 bool guest_alive(const struct guest *g);
+
+/**
+ * guest_ask_agent() - One command to the agent, in a session of its own
+ * @g:         guest
+ * @command:   e.g. "lockstep-status"
+ * @args:      consumed; may be NULL
+ * @err:       the agent's words, or ours
+ * @ret_value: what it returned, for json_object_put()
+ *
+ * The port is let go at once: lockstep may want it the next moment.
+ *
+ * Return: 0 or as qmp_open() and qmp_command().
+ */
+int guest_ask_agent(struct guest *g, const char *command, struct json_object *args,
+		    struct ls_err *err, struct json_object **ret_value);
 
 /* Kill what is left of it. NULL is fine. */
 void guest_free(struct guest *g);

@@ -218,39 +218,54 @@ static int qmp_arguments(struct args *a, struct json_object **ret_args)
 	return 0;
 }
 
-static int qmp_run(struct args *a, struct guest *g, const char *command, struct json_object *args,
-		   const struct outcome *o)
+/* What the other side answered, held against an outcome; @r is what the call returned. */
+static int answer_check(struct args *a, struct guest *g, int r, struct json_object *value,
+			const struct ls_err *err, const struct outcome *o)
 {
-	struct json_object *value = NULL;
-	struct ls_err err;
-	int r = peer_call(g->peer, command, args, qmp_now_ms() + o->within_ms, &err, &value);
 	const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_SPACED);
 
 	if (r < 0 && r != -EREMOTEIO)
-		return args_fail(a, "%s: %s", g->name, err.text);
-	run_say(a->run, strdup(r < 0 ? err.text : text));
-	json_object_put(value);
+		return args_fail(a, "%s: %s", g->name, err->text);
+	run_say(a->run, strdup(r < 0 ? err->text : text));
 	return outcome_check(a, o, r < 0, a->run->said);
 }
 
-static int verb_qmp(struct args *a)
+/* "qmp" and "ask" differ in whom they talk to. */
+static int command_run(struct args *a, bool agent)
 {
-	struct json_object *args = NULL;
+	struct json_object *args = NULL, *value = NULL;
 	const struct word *w;
+	struct ls_err err;
 	struct outcome o;
 	struct guest *g;
 	int r = 0;
 
-	if (args_guest(a, &g) < 0 || args_word(a, "a QMP command", &w) < 0 ||
+	if (args_guest(a, &g) < 0 || args_word(a, "a command", &w) < 0 ||
 	    qmp_arguments(a, &args) < 0 || outcome_read(a, LAB_CALL_MS, &o) < 0) {
 		json_object_put(args);
 		return -EINVAL;
 	}
-	if (!a->run->dry)
-		r = qmp_run(a, g, w->text, json_object_get(args), &o);
+	if (!a->run->dry) {
+		json_object_get(args);
+		r = agent ? guest_ask_agent(g, w->text, args, &err, &value)
+			  : peer_call(g->peer, w->text, args, qmp_now_ms() + o.within_ms, &err,
+				      &value);
+		r = answer_check(a, g, r, value, &err, &o);
+	}
+	json_object_put(value);
 	json_object_put(args);
 	outcome_done(&o);
 	return r;
+}
+
+static int verb_qmp(struct args *a)
+{
+	return command_run(a, false);
+}
+
+static int verb_ask(struct args *a)
+{
+	return command_run(a, true);
 }
 
 /* ---- lockstep --------------------------------------------------------- */
@@ -485,6 +500,7 @@ const struct verb verbs[] = {
 	{ "offline", verb_offline, "GUEST cpuN|memoryN [OUTCOME]", "The guest's user takes a device offline." },
 	{ "agent", verb_agent, "GUEST stop|cont|kill|down|up", "Do something to the agent's process in the guest." },
 	{ "qmp", verb_qmp, "GUEST COMMAND [{ARGUMENTS}] [OUTCOME]", "Send a command to QEMU, on the second monitor." },
+	{ "ask", verb_ask, "GUEST COMMAND [{ARGUMENTS}] [OUTCOME]", "Send a command to the agent in the guest." },
 	{ "at", verb_at, "GUEST status VALUE|event NAME ACTION ...", "When QEMU says this, do that; it must happen before the scenario ends." },
 	{ "kill", verb_kill, "NAME", "SIGKILL to a guest's QEMU or a background command." },
 	{ "stop", verb_stop, "NAME", "SIGSTOP to it: it hangs." },

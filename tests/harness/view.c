@@ -8,8 +8,6 @@
 
 #include <lockstep/cleanup.h>
 
-#define VIEW_AGENT_MS 3000 /* one answer of an agent; lockstep may hold its port */
-
 /* ---- console ---------------------------------------------------------- */
 
 /* Output of the row's command. */
@@ -137,27 +135,11 @@ static int view_child(struct guest *g, const struct view *v, const char *thing, 
 
 /* ---- agent ------------------------------------------------------------ */
 
-/* A session for one question: lockstep may want the port the next moment. */
-static int view_agent(struct guest *g, const char *command, struct ls_err *err,
-		      struct json_object **ret_value)
-{
-	const struct qmp_options options = { .dialect = QMP_DIALECT_QGA };
-	uint64_t deadline_ms = qmp_now_ms() + VIEW_AGENT_MS;
-	struct qmp *q;
-	int r = qmp_open(g->paths.agent, &options, deadline_ms, err, &q);
-
-	if (r < 0)
-		return r;
-	r = qmp_command(q, command, NULL, deadline_ms, err, ret_value);
-	qmp_close(q);
-	return r;
-}
-
 static int view_agent_online(struct guest *g, const struct view *v, const char *thing,
 			     char *ret_value, struct ls_err *err)
 {
 	struct json_object *cpus = NULL;
-	int r = view_agent(g, "guest-get-vcpus", err, &cpus);
+	int r = guest_ask_agent(g, "guest-get-vcpus", NULL, err, &cpus);
 	size_t at = 0;
 
 	(void)v;
@@ -179,13 +161,13 @@ static int view_agent_memory(struct guest *g, const struct view *v, const char *
 			     char *ret_value, struct ls_err *err)
 {
 	struct json_object *info = NULL, *blocks = NULL;
-	int r = view_agent(g, "guest-get-memory-block-info", err, &info);
+	int r = guest_ask_agent(g, "guest-get-memory-block-info", NULL, err, &info);
 	long long online = 0;
 
 	(void)v;
 	(void)thing;
 	if (r == 0)
-		r = view_agent(g, "guest-get-memory-blocks", err, &blocks);
+		r = guest_ask_agent(g, "guest-get-memory-blocks", NULL, err, &blocks);
 	for (size_t i = 0; r == 0 && i < json_object_array_length(blocks); i++)
 		online += qmp_get_bool(json_object_array_get_idx(blocks, i), "online", false);
 	if (r == 0)
@@ -201,7 +183,7 @@ static int view_agent_status(struct guest *g, const struct view *v, const char *
 			     char *ret_value, struct ls_err *err)
 {
 	struct json_object *status = NULL, *part;
-	int r = view_agent(g, "lockstep-status", err, &status);
+	int r = guest_ask_agent(g, "lockstep-status", NULL, err, &status);
 
 	(void)thing;
 	part = qmp_get_obj(status, v->property);
