@@ -51,6 +51,7 @@ static bool enables_only(struct json_object *list, bool oob_offered, bool *ret_o
 
 static void do_capabilities(struct qmp_call *call, struct json_object *args, void *arg)
 {
+	bool given = json_object_object_get_ex(args, "enable", NULL);
 	struct json_object *list = qmp_get_array(args, "enable");
 	struct qmp_peer *p = call->peer;
 	bool oob;
@@ -59,7 +60,7 @@ static void do_capabilities(struct qmp_call *call, struct json_object *args, voi
 	if (p->ready) {
 		qmp_reply_error(call, "CommandNotFound",
 				"Capabilities negotiation is already complete, command ignored");
-	} else if (!enables_only(list, p->oob, &oob)) {
+	} else if (given != !!list || !enables_only(list, p->oob, &oob)) {
 		qmp_reply_error(call, "GenericError", "Capability is not available");
 	} else {
 		p->ready = true;
@@ -131,11 +132,12 @@ static void refuse(struct qmp_peer *p, struct json_object *request, const char *
 }
 
 /* The shape around the arguments; NULL when it is right, else QEMU's sentence. */
-static const char *check_shape(struct json_object *request, const char **ret_what)
+static const char *check_shape(struct qmp_peer *p, struct json_object *request,
+			       const char **ret_what)
 {
 	json_object_object_foreach (request, key, v) {
 		*ret_what = key;
-		if (!strcmp(key, "execute") || !strcmp(key, "exec-oob")) {
+		if (!strcmp(key, "execute") || (p->oob_on && !strcmp(key, "exec-oob"))) {
 			if (!json_object_is_type(v, json_type_string))
 				return "QMP input member '%.64s' must be a string";
 		} else if (!strcmp(key, "arguments")) {
@@ -148,14 +150,13 @@ static const char *check_shape(struct json_object *request, const char **ret_wha
 	return NULL;
 }
 
-static const char *verb_name(struct qmp_peer *p, struct json_object *request)
+/* One of the two, not both. */
+static const char *verb_name(struct json_object *request)
 {
 	const char *name = qmp_get_str(request, "execute", NULL);
 	const char *oob = qmp_get_str(request, "exec-oob", NULL);
 
-	if (oob && p->oob_on)
-		return name ? NULL : oob;
-	return oob ? NULL : name;
+	return name && oob ? NULL : name ? name : oob;
 }
 
 static void run(struct qmp_peer *p, struct json_object *request, const struct qmp_verb *v)
@@ -168,8 +169,7 @@ static void run(struct qmp_peer *p, struct json_object *request, const struct qm
 		return;
 	}
 	if (qmp_fields_check(v->fields, v->n_fields, true, call->args, &err) < 0) {
-		ls_err_prefix(&err, "Parameter of %s", v->name);
-		qmp_reply_err(call, &err);
+		qmp_reply_error(call, "GenericError", "Parameter %.240s", err.text);
 		return;
 	}
 	v->fn(call, call->args, p->opt.arg);
@@ -196,8 +196,8 @@ void verbs_message(struct qmp_peer *p, struct json_object *message)
 		refuse(p, NULL, "GenericError", "%s must be a JSON object", "QMP input");
 		return;
 	}
-	fmt = check_shape(message, &what);
-	name = verb_name(p, message);
+	fmt = check_shape(p, message, &what);
+	name = verb_name(message);
 	if (!fmt && !name) {
 		what = "execute";
 		fmt = "QMP input lacks member '%s'";
