@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The scenario's words for fakes, and where lockstep looks for a guest. */
+#include "fake_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int fake_conf(struct run *r, const char *name, const char *qmp, const char *agent)
+{
+	char path[LS_PATH_BYTES + 128];
+	FILE *conf;
+
+	snprintf(path, sizeof(path), "%s/guests.d/%s.conf", r->lab.dir, name);
+	conf = fopen(path, "we");
+	if (!conf)
+		return -errno;
+	fprintf(conf, "[guest]\nqmp = unix:%s\n", qmp);
+	if (agent)
+		fprintf(conf, "agent = unix:%s\n", agent);
+	return fclose(conf) ? -errno : 0;
+}
+
+static int fake_new(struct args *a, struct fake **ret_fake)
+{
+	struct run *r = a->run;
+
+	if (r->n_fakes == RUN_FAKES_MAX)
+		return args_fail(a, "too many fakes");
+	*ret_fake = calloc(1, sizeof(**ret_fake));
+	if (!*ret_fake)
+		return args_fail(a, "out of memory");
+	(*ret_fake)->pump = &r->lab.pump;
+	(*ret_fake)->watch.fd = -1;
+	r->fakes[r->n_fakes++] = *ret_fake;
+	return 0;
+}
+
+static int fake_kind(struct args *a, bool agent, const struct kind **ret_kind)
+{
+	const struct word *w;
+
+	if (args_word(a, "a kind of misbehaviour", &w) < 0)
+		return -EINVAL;
+	*ret_kind = kind_find(w->text, agent);
+	if (!*ret_kind)
+		return args_fail(a, "no fake is called \"%s\"; `harness words` lists them",
+				 w->text);
+	return args_end(a);
+}
+
+static int fake_serve(struct args *a, const struct kind *kind, const char *path)
+{
+	struct fake *f;
+	int r;
+
+	if (fake_new(a, &f) < 0)
+		return -EINVAL;
+	f->kind = kind;
+	r = kind->socket == FAKE_ABSENT ? 0 : fake_listen(f, path);
+	return r < 0 ? args_fail(a, "%s: %s", path, strerror(-r)) : 0;
+}
+
+int verb_fake_agent(struct args *a)
+{
+	const struct kind *kind;
+	struct guest *g;
+	char path[LS_PATH_BYTES + 16];
+
+	if (args_guest(a, &g) < 0 || fake_kind(a, true, &kind) < 0)
+		return -EINVAL;
+	if (a->run->dry)
+		return 0;
+	snprintf(path, sizeof(path), "%s.fake", g->paths.agent);
+	if (fake_serve(a, kind, path) < 0)
+		return -EINVAL;
+	return fake_conf(a->run, g->name, g->paths.qmp, path) < 0
+		       ? args_fail(a, "its configuration could not be written")
+		       : 0;
+}
+
+int verb_fake_qmp(struct args *a)
+{
+	const struct kind *kind;
+	const char *name;
+	char path[LS_PATH_BYTES + LS_NAME_BYTES];
+
+	if (args_new_name(a, &name) < 0 || fake_kind(a, false, &kind) < 0)
+		return -EINVAL;
+	if (a->run->dry)
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s.qmp", a->run->lab.dir, name);
+	if (fake_serve(a, kind, path) < 0)
+		return -EINVAL;
+	return fake_conf(a->run, name, path, NULL) < 0
+		       ? args_fail(a, "its configuration could not be written")
+		       : 0;
+}
+
+int verb_hold(struct args *a)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	struct guest *g;
+	struct fake *f;
+
+	if (args_guest(a, &g) < 0 || args_end(a) < 0)
+		return -EINVAL;
+	if (a->run->dry)
+		return 0;
+	if (fake_new(a, &f) < 0)
+		return -EINVAL;
+	f->guest = g;
+	f->watch.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	memcpy(to.sun_path, g->paths.qmp, sizeof(to.sun_path));
+	if (connect(f->watch.fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return args_fail(a, "%s: %s", g->paths.qmp, strerror(errno));
+	return 0;
+}
+
+int verb_release(struct args *a)
+{
+	struct guest *g;
+
+	if (args_guest(a, &g) < 0 || args_end(a) < 0)
+		return -EINVAL;
+	for (int i = 0; i < a->run->n_fakes; i++) {
+		struct fake *f = a->run->fakes[i];
+
+		if (f->guest != g || f->watch.fd < 0)
+			continue;
+		close(f->watch.fd);
+		f->watch.fd = -1;
+		return 0;
+	}
+	return a->run->dry ? 0 : args_fail(a, "%s's monitor is not held", g->name);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Verbs that give a command: to QEMU, to the agent, or to lockstep. */
+#include "verbs.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lockstep/cleanup.h>
+
+#include "outcome.h"
+#include "show.h"
+
+/* ---- monitor ---------------------------------------------------------- */
+
+/* The line's JSON, with @NAME.THING replaced. */
+static int qmp_arguments(struct args *a, struct json_object **ret_args)
+{
+	ls_autofree char *text = NULL;
+	struct ls_err err;
+
+	*ret_args = NULL;
+	if (!args_more(a) || outcome_begins(a))
+		return 0;
+	if (args_text(a, "arguments", &text) < 0)
+		return -EINVAL;
+	if (qmp_parse(text, strlen(text), NULL, &err, ret_args) < 0)
+		return args_fail(a, "%s", err.text);
+	if (!json_object_is_type(*ret_args, json_type_object))
+		return args_fail(a, "arguments are an object in braces");
+	return 0;
+}
+
+/* What the other side answered, held against an outcome; @r is what the call returned. */
+static int answer_check(struct args *a, struct guest *g, int r, struct json_object *value,
+			const struct ls_err *err, const struct outcome *o)
+{
+	const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_SPACED);
+
+	if (r < 0 && r != -EREMOTEIO)
+		return args_fail(a, "%s: %s", g->name, err->text);
+	run_say(a->run, strdup(r < 0 ? err->text : text));
+	return outcome_check(a, o, r < 0, a->run->said);
+}
+
+/* "qmp" and "ask" differ in whom they talk to. */
+static int command_run(struct args *a, bool agent)
+{
+	struct json_object *args = NULL, *value = NULL;
+	const struct word *w;
+	struct ls_err err;
+	struct outcome o;
+	struct guest *g;
+	int r = 0;
+
+	if (args_guest(a, &g) < 0 || args_word(a, "a command", &w) < 0 ||
+	    qmp_arguments(a, &args) < 0 || outcome_read(a, LAB_CALL_MS, &o) < 0) {
+		json_object_put(args);
+		return -EINVAL;
+	}
+	if (!a->run->dry) {
+		json_object_get(args);
+		r = agent ? guest_ask_agent(g, w->text, args, &err, &value)
+			  : peer_call(g->peer, w->text, args, qmp_now_ms() + o.within_ms, &err,
+				      &value);
+		r = answer_check(a, g, r, value, &err, &o);
+	}
+	json_object_put(value);
+	json_object_put(args);
+	outcome_done(&o);
+	return r;
+}
+
+int verb_qmp(struct args *a)
+{
+	return command_run(a, false);
+}
+
+int verb_ask(struct args *a)
+{
+	return command_run(a, true);
+}
+
+/* ---- lockstep --------------------------------------------------------- */
+
+static int lockstep_words(struct args *a, struct argv *ret_argv)
+{
+	char *text;
+
+	/* A socket without permission is one for root, too. */
+	if (geteuid() == 0) {
+		argv_add(ret_argv, "setpriv");
+		argv_add(ret_argv, "--bounding-set=-dac_override,-dac_read_search");
+	}
+	argv_add(ret_argv, "%s/lockstep", a->run->lab.build);
+	do {
+		if (args_text(a, "what lockstep is to do", &text) < 0)
+			return -EINVAL;
+		argv_add(ret_argv, "%s", text);
+		free(text);
+	} while (args_more(a) && !outcome_begins(a));
+	return 0;
+}
+
+/* Everything that it writes down outside of QEMU stays in this scenario's directory. */
+static int lockstep_start(struct args *a, struct argv *argv, char output[LS_PATH_BYTES],
+			  struct proc **ret_proc)
+{
+	struct run *r = a->run;
+	struct argv env = { 0 };
+	struct ls_err err;
+	int started;
+
+	argv_add(&env, "LOCKSTEP_GUESTS_D=%s/guests.d", r->lab.dir);
+	argv_add(&env, "HOME=%s", r->lab.dir);
+	argv_add(&env, "TMPDIR=%s", r->lab.dir);
+	argv_add(&env, "XDG_RUNTIME_DIR=%s", r->lab.dir);
+	argv_add(&env, "XDG_STATE_HOME=%s/state", r->lab.dir);
+	snprintf(output, LS_PATH_BYTES, "%.90s/out.%d", r->lab.dir, ++r->outputs);
+	started = proc_start(&r->lab.pump, argv->v, env.v, output, &err, ret_proc);
+	argv_done(&env);
+	return started < 0 ? args_fail(a, "%s", err.text) : 0;
+}
+
+/* Waits for a command's end and compares. */
+static int lockstep_end(struct args *a, struct proc *p, const char *output, const struct outcome *o)
+{
+	if (proc_wait(p, qmp_now_ms() + o->within_ms) < 0) {
+		run_say(a->run, run_read_file(output));
+		return args_fail(a, "this has not ended after %u ms", o->within_ms);
+	}
+	run_say(a->run, run_read_file(output));
+	show_output(a->run, a->run->said);
+	return outcome_check(a, o, proc_code(p), a->run->said);
+}
+
+int verb_lockstep(struct args *a)
+{
+	struct argv argv = { 0 };
+	char output[LS_PATH_BYTES];
+	struct outcome o;
+	struct proc *p;
+	int r;
+
+	r = lockstep_words(a, &argv);
+	if (r == 0)
+		r = outcome_read(a, RUN_COMMAND_MS, &o);
+	if (r == 0 && !a->run->dry) {
+		r = lockstep_start(a, &argv, output, &p);
+		if (r == 0) {
+			r = lockstep_end(a, p, output, &o);
+			proc_free(p);
+		}
+	}
+	if (r == 0)
+		outcome_done(&o);
+	argv_done(&argv);
+	return r;
+}
+
+int verb_background(struct args *a)
+{
+	struct run *r = a->run;
+	struct argv argv = { 0 };
+	const char *name;
+	struct job *j;
+	int done;
+
+	if (args_new_name(a, &name) < 0)
+		return -EINVAL;
+	if (r->n_jobs == RUN_JOBS_MAX)
+		return args_fail(a, "too many background commands");
+	if (!args_take(a, "lockstep"))
+		return args_fail(a, "only a lockstep command can go to the background");
+	j = &r->jobs[r->n_jobs];
+	done = lockstep_words(a, &argv);
+	if (done == 0)
+		done = args_end(a);
+	if (done == 0 && !r->dry)
+		done = lockstep_start(a, &argv, j->output, &j->proc);
+	argv_done(&argv);
+	if (done < 0)
+		return done;
+	snprintf(j->name, sizeof(j->name), "%s", name);
+	r->n_jobs++;
+	return 0;
+}
+
+int verb_wait(struct args *a)
+{
+	struct outcome o;
+	struct job *j;
+	int r = 0;
+
+	if (args_job(a, &j) < 0 || outcome_read(a, RUN_COMMAND_MS, &o) < 0)
+		return -EINVAL;
+	if (!a->run->dry)
+		r = lockstep_end(a, j->proc, j->output, &o);
+	outcome_done(&o);
+	return r;
+}
