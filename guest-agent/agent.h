@@ -110,6 +110,9 @@ void agent_stop(struct agent *a);
 /* 0, or -ETIMEDOUT: a write is still in the kernel, nothing was released: exit. */
 int agent_done(struct agent *a);
 
+/* Act on leases that have run out, after reading what clients have sent already. */
+void agent_expire(void *agent);
+
 /* Ask for a scan by the transaction thread; many asked for at once are one. */
 void agent_scan(struct agent *a);
 

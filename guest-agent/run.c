@@ -134,9 +134,9 @@ static void arm(struct agent *a)
  * were in reading it: a guest that stood still for its migration wakes up with its
  * lease long over and the renew in its receive queue.
  */
-static void time_is_up(void *arg)
+void agent_expire(void *agent)
 {
-	struct agent *a = arg;
+	struct agent *a = agent;
 
 	serve_drain(a);
 	if (lock_expire(&a->lock, qmp_now_ms())) {
@@ -244,7 +244,7 @@ static void init_parts(struct agent *a, const struct agent_options *opt, struct 
 
 static int start(struct agent *a, const struct agent_options *opt, struct ls_err *err)
 {
-	int r = loop_init(&a->loop, time_is_up, a);
+	int r = loop_init(&a->loop, agent_expire, a);
 
 	if (r < 0)
 		return ls_err_set(err, r, "no poll loop: %s", strerror(-r));

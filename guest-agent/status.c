@@ -6,7 +6,6 @@
 
 #include <json-c/json.h>
 #include <sys/utsname.h>
-#include <urcu.h>
 
 #include <lockstep/wire.h>
 
@@ -123,13 +122,12 @@ static bool add_devices(struct agent *a, struct json_object *o)
 	bool fresh = work_idle(a->work) && cpu_mask(a->sysfs, &mask) == 0, moved = false;
 	const struct view *v;
 
-	rcu_read_lock();
-	v = view_rcu(&a->model);
+	v = view_begin(&a->model);
 	if (v) {
 		moved = add_cpus_rcu(o, v, fresh ? &mask : NULL);
 		add_memory_rcu(o, v);
 	}
-	rcu_read_unlock();
+	view_end(&a->model);
 	return moved;
 }
 

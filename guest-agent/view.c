@@ -10,6 +10,20 @@
 
 #include <lockstep/log.h>
 
+/*
+ * ThreadSanitizer does not see the order that liburcu makes with membarrier(2) and
+ * inline assembly: it is told. A reader comes after the publishing of what it reads,
+ * and the release of a snapshot after the last reader of it.
+ */
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define order_after(p)	__tsan_acquire(p)
+#define order_before(p) __tsan_release(p)
+#else
+#define order_after(p)	(void)(p)
+#define order_before(p) (void)(p)
+#endif
+
 static void view_free(struct view *v)
 {
 	if (!v)
@@ -72,11 +86,14 @@ static struct view *view_new(const struct model *m)
 
 static void replace(struct model *m, struct view *v)
 {
-	struct view *was = rcu_xchg_pointer(&m->view, v);
+	struct view *was;
 
+	order_before(&m->view);
+	was = rcu_xchg_pointer(&m->view, v);
 	if (!was)
 		return;
 	synchronize_rcu();
+	order_after(&m->view);
 	view_free(was);
 }
 
@@ -90,9 +107,20 @@ void view_publish(struct model *m)
 		log_error("status: out of memory; what is shown grows old");
 }
 
-const struct view *view_rcu(struct model *m)
+const struct view *view_begin(struct model *m)
 {
-	return rcu_dereference(m->view);
+	const struct view *v;
+
+	rcu_read_lock();
+	v = rcu_dereference(m->view);
+	order_after(&m->view);
+	return v;
+}
+
+void view_end(struct model *m)
+{
+	order_before(&m->view);
+	rcu_read_unlock();
 }
 
 void view_withdraw(struct model *m)

@@ -4,7 +4,7 @@
  * lock, while a transaction runs.
  *
  * Written by the transaction thread only; read by registered RCU readers between
- * rcu_read_lock() and rcu_read_unlock().
+ * view_begin() and view_end().
  */
 #ifndef AGENT_VIEW_H
 #define AGENT_VIEW_H
@@ -42,8 +42,16 @@ struct view {
 
 /* Publish the model as it is now; the snapshot before is released when nobody reads it. */
 void view_publish(struct model *m);
-/* The snapshot; NULL before the first scan. Inside an RCU read section. */
-const struct view *view_rcu(struct model *m);
+
+/**
+ * view_begin() - Start reading
+ *
+ * Context: a thread registered with RCU; nothing until view_end() blocks.
+ * Return: the snapshot; NULL before the first scan.
+ */
+const struct view *view_begin(struct model *m);
+void view_end(struct model *m);
+
 /* Release the last one, when no reader is left. */
 void view_withdraw(struct model *m);
 

@@ -52,7 +52,8 @@ static int note(int row, bool up)
 		return note(n, false);                                                             \
 	}
 ROW(0)
-ROW(1) ROW(2) ROW(3) ROW(4)
+ROW(1)
+ROW(2) ROW(3) ROW(4)
 
 	/* clang-format off */
 static const struct cpuhp_step rows[ROWS] = {

@@ -207,15 +207,14 @@ static void test_when_published_then_the_snapshot_has_runs(void **state)
 	fake_user(&g->kernel, "devices/system/memory/memory1/state", "online");
 	guest_scan(g);
 	rcu_register_thread();
-	rcu_read_lock();
-	v = view_rcu(&g->model);
+	v = view_begin(&g->model);
 	assert_int_equal(v->n_cpus, 4);
 	assert_true(v->cpu[1].kernel && !v->cpu[2].kernel);
 	assert_int_equal(v->n_runs, 2);
 	assert_int_equal(v->run[0].count, 1);
 	assert_int_equal(v->run[1].state, STATE_ONLINE);
 	assert_int_equal(v->block_bytes, FAKE_BLOCK_MB * 1024 * 1024);
-	rcu_read_unlock();
+	view_end(&g->model);
 	rcu_unregister_thread();
 }
 
