@@ -21,6 +21,9 @@
  * down to the level that it had before. A failure on the way back, or beyond a
  * pivot, ends as stuck. On every end the holds are given back in reverse.
  *
+ * Whoever drives the engine takes all its actions before the next event, and answers
+ * each LOOK, WRITE and ASK in a bounded time, be it with a failure.
+ *
  * Replies and events are never believed: what decides is an observation that began
  * after the request was answered. So lost events, lost connections and crashes all
  * come out the same way: look again.
@@ -33,8 +36,8 @@
 
 enum event_kind {
 	EV_OBSERVED,	 /* @view: the answer to ACT_LOOK number view->look */
-	EV_REPLY,	 /* to ACT_ASK number @req: @err.code 0 or why not */
-	EV_LOST,	 /* a connection has gone: what was under way is void */
+	EV_REPLY,	 /* to ACT_ASK number @req: @err.code 0 or why not; -EAGAIN: not yet */
+	EV_LOST,	 /* a connection has gone: what was under way is void, a look too */
 	EV_HINT,	 /* something has happened, or a connection is back: look */
 	EV_WRITTEN,	 /* the record of ACT_WRITE number @req is on disk */
 	EV_WRITE_FAILED, /* it is not, and @err says why */

@@ -124,7 +124,7 @@ static const struct row rows[] = {
 	{ "qemu:backend",   SIDE_SRC, backend_full,   backend_any,   VERB_BACKEND_ADD, VERB_BACKEND_DEL,
 	  .limit_ms = 15000 },
 	{ "qemu:dimm",      SIDE_SRC, dimm_full,      dimm_any,      VERB_DIMM_ADD,    VERB_DIMM_DEL,
-	  .check = check_refused, .limit_ms = 15000, .mark = MARK_PENDS },
+	  .check = check_refused, .asked_first = true, .limit_ms = 15000, .mark = MARK_PENDS },
 	{ "qemu:requested", SIDE_SRC, requested_full, requested_any, VERB_MEM_REQUEST, VERB_MEM_REQUEST,
 	  .limit_ms = 60000 },
 	{ "guest:online",   SIDE_SRC, online_full,    online_any,    VERB_MEM_ONLINE,  VERB_MEM_OFFLINE,

@@ -97,12 +97,12 @@ LEVEL(params_dst, caps_on(DST(v)) || !DST(v)->answers)
 LEVEL(window_full, !wants_window(t) || window_is_ours(t, v))
 LEVEL(settled, no_unplug_pending(SRC(v)))
 LEVEL(checked, 1)
+LEVEL(gate_full, DST(v)->answers)
 LEVEL(mirror_full, mirrored(v) || loaded(v))
 LEVEL(mirror_any, DST(v)->run != VM_GONE && made_devices(DST(v)))
 LEVEL(incoming_full, DST(v)->answers &&DST(v)->mig != MIG_NONE)
 LEVEL(incoming_any, DST(v)->run != VM_GONE && DST(v)->mig != MIG_NONE)
-LEVEL(migrate_full, SRC(v)->mig == MIG_PRE_SWITCHOVER || SRC(v)->mig == MIG_DEVICE ||
-			    SRC(v)->mig == MIG_COMPLETED || loaded(v))
+LEVEL(migrate_full, SRC(v)->mig == MIG_PRE_SWITCHOVER || SRC(v)->mig == MIG_DEVICE || loaded(v))
 LEVEL(src_stopped, SRC(v)->run == VM_GONE ? 0 : stopped(SRC(v)))
 LEVEL(continue_full, loaded(v) && (SRC(v)->mig == MIG_COMPLETED || SRC(v)->run == VM_GONE))
 LEVEL(commit_full, SRC(v)->surrendered || SRC(v)->run == VM_GONE)
@@ -111,10 +111,24 @@ LEVEL(src_gone, SRC(v)->run == VM_GONE)
 
 /* ---- what makes a row impossible -------------------------------------- */
 
+/* The source goes on only where nothing says that the guest may run, or ran, elsewhere. */
+static int check_resumable(const struct view *v, struct ls_err *err)
+{
+	if (SRC(v)->surrendered)
+		return ls_err_set(err, -EPERM,
+				  "the source has given its guest away and must not go on");
+	if (DST(v)->run == VM_RUNNING)
+		return ls_err_set(err, -EPERM,
+				  "the guest runs at the destination: the source must not go on");
+	return 0;
+}
+
 static int check_source(const struct txn *t, const struct view *v, bool rolling, struct ls_err *err)
 {
 	(void)t;
-	if (rolling || loaded(v))
+	if (rolling)
+		return check_resumable(v, err);
+	if (loaded(v))
 		return 0;
 	if (SRC(v)->mig == MIG_FAILED)
 		return ls_err_set(err, -EIO, "QEMU says the migration failed: %s",
@@ -165,7 +179,7 @@ static int check_gate(const struct txn *t, const struct view *v, bool rolling, s
 	char text[128];
 	int r = check_source(t, v, rolling, err);
 
-	if (r || rolling || loaded(v))
+	if (r || rolling || loaded(v) || !DST(v)->answers)
 		return r;
 	if (!vm_same_inventory(SRC(v), DST(v), text, sizeof(text)))
 		return ls_err_set(err, -EIO, "the devices changed during the migration: %s", text);
@@ -176,6 +190,18 @@ static int check_gate(const struct txn *t, const struct view *v, bool rolling, s
 				  SRC(v)->lease_ms);
 	if (strcmp(SRC(v)->claimed_by, t->id) || strcmp(DST(v)->claimed_by, t->id))
 		return ls_err_set(err, -EBUSY, "another coordinator has taken the claim");
+	return 0;
+}
+
+/* Beyond the gate the source stands still; if it does not, the destination never may run. */
+static int check_handed_over(const struct txn *t, const struct view *v, bool rolling,
+			     struct ls_err *err)
+{
+	(void)t, (void)rolling;
+	if (SRC(v)->run == VM_RUNNING)
+		return ls_err_set(err, -EPERM,
+				  "the source runs: the guest must not run at the "
+				  "destination as well");
 	return 0;
 }
 
@@ -220,15 +246,15 @@ static const struct row rows[] = {
 	{ "dst:incoming", SIDE_DST, incoming_full, incoming_any, VERB_INCOMING,   VERB_QUIT,
 	  .limit_ms = 10000 },
 	{ "src:migrate",  SIDE_SRC, migrate_full,  src_stopped,  VERB_MIGRATE,    VERB_SRC_RESUME,
-	  .check = check_source, .poll_ms = 250, .again = true },
-	{ "gate",         SIDE_SRC, checked,       level_none,   VERB_NONE,       VERB_NONE,
+	  .check = check_source, .asked_first = true, .poll_ms = 250, .again = true },
+	{ "gate",         SIDE_SRC, gate_full,     level_none,   VERB_NONE,       VERB_NONE,
 	  .check = check_gate, .limit_ms = 5000 },
 	{ "src:continue", SIDE_SRC, continue_full, src_stopped,  VERB_MIGRATE_CONTINUE, VERB_SRC_RESUME,
 	  .check = check_source, .limit_ms = 30000, .poll_ms = 100, .again = true },
 	{ "commit",       SIDE_SRC, commit_full,   level_none,   VERB_SURRENDER,  VERB_NONE,
-	  .limit_ms = 5000, .mark = MARK_PIVOT },
+	  .check = check_handed_over, .limit_ms = 5000, .mark = MARK_PIVOT },
 	{ "dst:run",      SIDE_DST, running,       level_none,   VERB_CONT,       VERB_NONE,
-	  .limit_ms = 10000 },
+	  .check = check_handed_over, .limit_ms = 10000 },
 	{ "src:quit",     SIDE_SRC, src_gone,      level_none,   VERB_QUIT,       VERB_NONE,
 	  .limit_ms = 10000 },
 };

@@ -10,9 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A QEMU that did not answer this look shows no slots, and so may another after a restart. */
 static const struct vm_cpu *cpu_of(const struct txn *t, const struct view *v, unsigned item)
 {
-	return &v->vm[SIDE_SRC].cpus[t->items[item].slot];
+	static const struct vm_cpu unseen = { .guest_cpu = -1 };
+	const struct vm *vm = &v->vm[SIDE_SRC];
+	unsigned slot = (unsigned)t->items[item].slot;
+
+	return slot < vm->n_cpus ? &vm->cpus[slot] : &unseen;
 }
 
 static uint64_t plugged(const struct txn *t, const struct view *v, unsigned item)
@@ -67,7 +72,7 @@ static const struct row rows[] = {
 	{ "guest:lock",   SIDE_SRC, level_guest_lock, level_none, VERB_GUEST_LOCK, VERB_GUEST_UNLOCK,
 	  .limit_ms = 5000, .mark = MARK_HOLD },
 	{ "qemu:cpu",     SIDE_SRC, plugged,     plugged,    VERB_CPU_ADD,    VERB_CPU_DEL,
-	  .check = check_refused, .limit_ms = 15000, .mark = MARK_PENDS },
+	  .check = check_refused, .asked_first = true, .limit_ms = 15000, .mark = MARK_PENDS },
 	{ "guest:online", SIDE_SRC, online_full, online_any, VERB_CPU_ONLINE, VERB_CPU_OFFLINE,
 	  .limit_ms = 30000, .ready = seen_by_guest, .again = true },
 };

@@ -13,7 +13,11 @@
 #include "txn.h"
 #include "vm.h"
 
-/* What a back end can be asked. Each acts on a set of items of one side. */
+/*
+ * What a back end can be asked. Each acts on a set of items of one side, each is good
+ * when there is nothing left to do (after a crash the same is asked again), and what
+ * gives something back gives back only what is this transaction's own.
+ */
 enum verb {
 	VERB_NONE,
 	VERB_CLAIM, /* make the claim object, with transaction and epoch */
@@ -78,6 +82,8 @@ typedef int (*check_fn)(const struct txn *t, const struct view *v, bool rolling,
  * @up:       asked of the items whose @full is below their goal; may be VERB_NONE: wait
  * @down:     asked of the items whose @any is above it
  * @check:    may be NULL
+ * @asked_first: @check counts only once the verb was asked in this visit: what it looks at
+ *            (a refusal, the status of the last migration) may be older than the row
  * @limit_ms: for the row, from its first look; 0: only the transaction's
  * @poll_ms:  look again this often while nothing happens; 0: events are enough
  * @mark:     see above
@@ -95,6 +101,7 @@ struct row {
 	enum mark mark;
 	bool (*ready)(const struct txn *t, const struct view *v, unsigned item);
 	bool again;
+	bool asked_first;
 };
 
 /**

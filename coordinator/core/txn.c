@@ -19,7 +19,12 @@
  *	before ROW LEVEL ...                       for each row that was entered
  *	migrate ...                                only for OP_MIGRATE
  *	reason CODE TEXT
- *	end
+ *	end NAME                                   "open" until it is over
+ *	sum HEX                                    of all the bytes before this line
+ *
+ * The sum is FNV-1a: each step of it can be undone, so that two texts which differ in
+ * one byte never have the same one. Half a record, or one with a flipped bit, is told
+ * from a good one; what it says is checked all the same.
  */
 #include "txn.h"
 
@@ -100,10 +105,21 @@ void txn_free(struct txn *t)
 
 /* ---- writing ---------------------------------------------------------- */
 
+/* @bad: a text that would end its own line, or a name with a space in it */
 struct out {
 	char *buf;
 	size_t len, at;
+	bool bad;
 };
+
+static uint64_t sum_of(const char *buf, size_t len)
+{
+	uint64_t sum = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < len; i++)
+		sum = (sum ^ (unsigned char)buf[i]) * UINT64_C(0x100000001b3);
+	return sum;
+}
 
 __attribute__((format(printf, 2, 3))) static void put(struct out *o, const char *fmt, ...)
 {
@@ -115,9 +131,22 @@ __attribute__((format(printf, 2, 3))) static void put(struct out *o, const char 
 	va_end(ap);
 }
 
-static const char *or_dash(const char *s)
+/* A value of ours: "-" if there is none; without a byte of @not in it. */
+static const char *value(struct out *o, const char *s, const char * not )
 {
+	o->bad |= strpbrk(s, not ) != NULL || !strcmp(s, "-");
 	return s[0] ? s : "-";
+}
+
+/* Words of somebody else's: QEMU may well have put a newline into them. */
+static void put_words(struct out *o, const char *words)
+{
+	char line[LS_ERR_TEXT_BYTES];
+
+	snprintf(line, sizeof(line), "%s", words);
+	for (char *c = line; *c; c++)
+		*c = *c == '\n' ? ' ' : *c;
+	put(o, "%s", line);
 }
 
 static void put_items(struct out *o, const struct txn *t)
@@ -127,7 +156,7 @@ static void put_items(struct out *o, const struct txn *t)
 		const struct item *it = &t->items[i];
 
 		put(o, "item %d %d %" PRIu64 " %" PRIu64 " %s %s\n", (int)it->kind, it->slot,
-		    it->size, it->goal, or_dash(it->id), or_dash(it->backend));
+		    it->size, it->goal, value(o, it->id, " \n"), value(o, it->backend, " \n"));
 	}
 }
 
@@ -145,8 +174,10 @@ static void put_before(struct out *o, const struct txn *t)
 
 static void put_migrate(struct out *o, const struct txn_migrate *m)
 {
-	put(o, "src %d %s\nuri %s\ndst %s\ndst-agent %s\nwindow %s\ncaps %u %u\nonline ",
-	    m->src_pid, or_dash(m->src_qmp), m->uri, m->dst_qmp, or_dash(m->dst_agent), m->window,
+	put(o, "src %d %s\nuri %s\n", m->src_pid, value(o, m->src_qmp, "\n"),
+	    value(o, m->uri, "\n"));
+	put(o, "dst %s\ndst-agent %s\n", value(o, m->dst_qmp, "\n"), value(o, m->dst_agent, "\n"));
+	put(o, "window %s\ncaps %u %u\nonline ", value(o, m->window, "\n"),
 	    m->caps_before[SIDE_SRC], m->caps_before[SIDE_DST]);
 	for (unsigned i = 0; i < LS_CPUS_MAX; i += 4) {
 		const bool *b = m->online + i;
@@ -158,9 +189,9 @@ static void put_migrate(struct out *o, const struct txn_migrate *m)
 
 int txn_save(const struct txn *t, char *buf, size_t len)
 {
-	struct out o = { buf, len, 0 };
+	struct out o = { buf, len, 0, false };
 
-	put(&o, RECORD_HEAD "\nid %s\nop %s\nepoch %" PRIu64 "\nagent %d\n", t->id,
+	put(&o, RECORD_HEAD "\nid %s\nop %s\nepoch %" PRIu64 "\nagent %d\n", value(&o, t->id, "\n"),
 	    txn_op_name(t->op), t->epoch, (int)t->agent);
 	put(&o, "walk %d %d %d %d %d %d %u\n", t->walk.at, t->walk.from, t->walk.goal, t->walk.dir,
 	    t->walk.rollback, t->crossed, t->entered);
@@ -168,7 +199,13 @@ int txn_save(const struct txn *t, char *buf, size_t len)
 	put_before(&o, t);
 	if (t->mig)
 		put_migrate(&o, t->mig);
-	put(&o, "reason %d %s\nend\n", t->reason.code, t->reason.text);
+	put(&o, "reason %d ", t->reason.code);
+	put_words(&o, t->reason.text);
+	put(&o, "\nend %s\n", txn_end_name(t->end));
+	if (o.at < len)
+		put(&o, "sum %016" PRIx64 "\n", sum_of(buf, o.at));
+	if (o.bad)
+		return -EINVAL;
 	return o.at < len ? (int)o.at : -ENOSPC;
 }
 
@@ -238,38 +275,67 @@ static void text(struct in *in, const char *stop, char *ret_buf, size_t len)
 	in->at += n;
 }
 
+/* Which of @n names; @n itself for none. */
+static unsigned word(struct in *in, const char *const *names, unsigned n)
+{
+	char buf[16] = "";
+	unsigned k = 0;
+
+	text(in, "\n", buf, sizeof(buf));
+	while (k < n && strcmp(buf, names[k]))
+		k++;
+	in->bad |= k == n;
+	return k;
+}
+
+static struct step get_step(struct in *in)
+{
+	struct step s = { 0 };
+
+	s.at = integer(in, 0, TXN_ROWS_MAX);
+	s.from = integer(in, 0, TXN_ROWS_MAX);
+	s.goal = integer(in, 0, TXN_ROWS_MAX);
+	s.dir = (enum step_dir)integer(in, STEP_DOWN, STEP_UP);
+	s.rollback = number(in, 1);
+	return s;
+}
+
+/* A walk over the rows of @tab that gets to its goal, and bits of rows that it has. */
+static bool sound(const struct step *s, bool crossed, unsigned entered, const struct table *tab)
+{
+	int lo = (int)tab->holds, hi = (int)tab->n;
+	unsigned rows = (1u << hi) - (1u << lo);
+
+	return (s->from == lo || s->from == hi) && (s->goal == lo || s->goal == hi) &&
+	       s->at >= lo && s->at <= hi && s->rollback == (s->from == s->goal) &&
+	       (s->at == s->goal || s->dir == (s->goal > s->at ? STEP_UP : STEP_DOWN)) &&
+	       !(entered & ~rows) && !(crossed && s->rollback);
+}
+
 static struct txn *get_head(struct in *in)
 {
-	char id[LS_TXN_BYTES] = "", op[16] = "";
-	struct txn head = { 0 }, *t = NULL;
-	unsigned n, k = 0;
+	struct txn head = { 0 }, *t;
+	unsigned n, op;
 
 	expect(in, RECORD_HEAD "\nid");
-	text(in, "\n", id, sizeof(id));
+	text(in, "\n", head.id, sizeof(head.id));
 	expect(in, "\nop");
-	text(in, "\n", op, sizeof(op));
-	while (k < OP_COUNT && strcmp(op, op_names[k]))
-		k++;
-	in->bad |= k == OP_COUNT;
+	op = word(in, op_names, OP_COUNT);
 	expect(in, "\nepoch");
 	head.epoch = number(in, INT64_MAX);
 	expect(in, "\nagent");
 	head.agent = (enum vm_agent)number(in, AGENT_LOCKSTEP);
 	expect(in, "\nwalk");
-	head.walk.at = integer(in, 0, TXN_ROWS_MAX);
-	head.walk.from = integer(in, 0, TXN_ROWS_MAX);
-	head.walk.goal = integer(in, 0, TXN_ROWS_MAX);
-	head.walk.dir = (enum step_dir)integer(in, STEP_DOWN, STEP_UP);
-	head.walk.rollback = number(in, 1);
+	head.walk = get_step(in);
 	head.crossed = number(in, 1);
 	head.entered = (unsigned)number(in, (1u << TXN_ROWS_MAX) - 1);
 	expect(in, "\nitems");
 	n = (unsigned)number(in, ITEMS_MAX);
-	in->bad |= n == 0;
-	if (in->bad || !(t = txn_new((enum txn_op)k, id, n, true)))
+	if (in->bad || !n || !sound(&head.walk, head.crossed, head.entered, tables[op]))
 		return NULL;
-	in->bad |= head.walk.at > (int)t->table->n || head.walk.from > (int)t->table->n ||
-		   head.walk.goal > (int)t->table->n;
+	t = txn_new((enum txn_op)op, head.id, n, true);
+	if (!t)
+		return NULL;
 	t->epoch = head.epoch;
 	t->agent = head.agent;
 	t->walk = head.walk;
@@ -285,7 +351,7 @@ static void get_items(struct in *in, struct txn *t)
 
 		expect(in, "\nitem");
 		it->kind = (enum vm_mem_kind)integer(in, VM_DIMM, VM_VIRTIO_MEM);
-		it->slot = integer(in, -1, LS_CPUS_MAX - 1);
+		it->slot = integer(in, t->op == OP_VCPUS ? 0 : -1, LS_CPUS_MAX - 1);
 		it->size = number(in, UINT64_MAX);
 		it->goal = number(in, UINT64_MAX);
 		text(in, " ", it->id, sizeof(it->id));
@@ -338,21 +404,39 @@ static void get_migrate(struct in *in, struct txn_migrate *m)
 	get_online(in, m->online);
 }
 
+/* The sum, and nothing behind it. */
+static void get_sum(struct in *in, const char *record)
+{
+	size_t len = (size_t)(in->at - record) + 1; /* with the newline before it */
+	char line[24];
+
+	if (in->bad)
+		return;
+	snprintf(line, sizeof(line), "\nsum %016" PRIx64 "\n", sum_of(record, len));
+	in->bad |= strcmp(in->at, line) != 0;
+}
+
+static void get_all(struct in *in, const char *record, struct txn *t)
+{
+	get_items(in, t);
+	get_before(in, t);
+	if (t->mig)
+		get_migrate(in, t->mig);
+	expect(in, "\nreason");
+	t->reason.code = integer(in, -4095, 0);
+	text(in, "\n", t->reason.text, sizeof(t->reason.text));
+	expect(in, "\nend");
+	t->end = (enum txn_end)word(in, end_names, END_COUNT);
+	get_sum(in, record);
+}
+
 int txn_load(const char *record, struct ls_err *err, struct txn **ret_txn)
 {
 	struct in in = { record, false };
 	struct txn *t = get_head(&in);
 
-	if (t) {
-		get_items(&in, t);
-		get_before(&in, t);
-		if (t->mig)
-			get_migrate(&in, t->mig);
-		expect(&in, "\nreason");
-		t->reason.code = integer(&in, -4095, 0);
-		text(&in, "\n", t->reason.text, sizeof(t->reason.text));
-		expect(&in, "\nend\n");
-	}
+	if (t)
+		get_all(&in, record, t);
 	if (!t || in.bad) {
 		txn_free(t);
 		return ls_err_set(err, -EPROTO,

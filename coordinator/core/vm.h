@@ -23,7 +23,7 @@ enum tri { TRI_NO, TRI_YES, TRI_UNKNOWN };
  * @plugged:   QEMU has it
  * @id:        the device's id; empty: free, or there since the start and not removable
  * @unplug:    asked for and not answered yet
- * @refused:   the guest refused its unplug (the last _OST was a failure)
+ * @refused:   the guest refused its unplug, since it was last asked for it
  * @guest_cpu: the guest's number for it, -1 unknown or not present
  * @present:   the guest's kernel has a device for it
  * @device:    online for the driver core
@@ -55,7 +55,8 @@ enum vm_mem_kind { VM_DIMM, VM_VIRTIO_MEM };
  * @max:           bytes at most: the backend's size
  * @granule:       bytes: sizes are multiples of this
  * @removable:     made by hot plug
- * @refused:       the guest refused its unplug
+ * @anonymous:     its backend is plain memory, which can be made again elsewhere
+ * @refused:       the guest refused its unplug, since it was last asked for it
  * @guest_present: bytes of its range that the guest has memory blocks for
  * @guest_online:  bytes of them online
  */
@@ -66,7 +67,7 @@ struct vm_mem {
 	bool plugged;
 	int slot;
 	uint64_t addr, size, requested, max, granule;
-	bool removable, refused;
+	bool removable, anonymous, refused;
 	uint64_t guest_present, guest_online;
 };
 
@@ -153,7 +154,7 @@ enum {
  * @mig:         status; @mig_error: QEMU's words; @progress: numbers
  * @caps:        CAP_ bits that are on; @caps_known: that exist here
  * @claimed_by:  transaction in the claim object, empty if there is none
- * @claim_epoch: the epoch in it
+ * @claim_epoch: the epoch in it; @claim_host: the host that coordinator runs on
  * @surrendered: this QEMU has given its guest away and may never continue it
  *
  * Guest side, as the agent said; @agent_answers tells whether it did this time:
@@ -182,6 +183,7 @@ struct vm {
 	unsigned caps, caps_known;
 	char claimed_by[LS_TXN_BYTES];
 	uint64_t claim_epoch;
+	char claim_host[LS_NAME_BYTES];
 	bool surrendered;
 
 	enum vm_agent agent;

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the commands of the command line share: options, exit codes, output.
+ *
+ * lockstep.c       the table of commands
+ * cmd_*.c          one command a file
+ * session.c        a guest opened for a command: claimed, looked at, recovered
+ * show*.c          the state vector for people and as JSON
+ * report.c         how a transaction goes: lines, bar, JSON lines
+ */
+#ifndef COORDINATOR_CLI_H
+#define COORDINATOR_CLI_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "core/txn.h"
+#include "guests.h"
+#include "run.h"
+
+struct json_object;
+
+/* Exit codes; docs/errors.md and the manual pages print the same list. X(name, code, text) */
+#define EXIT_CODES(X)                                                                              \
+	X(OK, 0, "done, or it was so already")                                                     \
+	X(REFUSED, 1, "refused by QEMU, the guest or a planner: nothing was changed")              \
+	X(USAGE, 2, "the command line, a value or guests.d is wrong: nothing was sent")            \
+	X(REACH, 3, "the guest's monitor cannot be reached or is not a monitor")                   \
+	X(BUSY, 4, "another lockstep, or another client of the monitor, has this guest")           \
+	X(UNDONE, 5, "failed, and everything that was done has been taken back")                   \
+	X(PENDING, 6, "the guest was asked for a device and has not answered yet")                 \
+	X(STUCK, 7, "neither forward nor back; what is where, and what to run, was printed")       \
+	X(LOST, 8, "QEMU ended in the middle")                                                     \
+	X(FINDINGS, 9, "doctor: something disagrees and was not (or could not be) healed")
+
+enum exit_code {
+#define X(name, code, text) XC_##name = code,
+	EXIT_CODES(X)
+#undef X
+};
+
+/**
+ * struct cli - One invocation
+ * @guest:      whom it is about
+ * @has_guest:  by --qmp
+ * @dir:        guests.d; NULL the default
+ * @json:       machine-readable output
+ * @quiet:      errors only
+ * @timeout_ms: for the transaction; 0 as long as its rows allow
+ * @fix:        doctor: heal
+ * @to:         migrate: the destination, as typed; @window: force, hold or off
+ * @watcher:    in a migration's own process: where reports go; -1: they are shown here
+ * @args:       what is left after the guest's name, @n_args of them
+ */
+struct cli {
+	struct guest guest;
+	bool has_guest;
+	const char *dir;
+	bool json, quiet;
+	unsigned timeout_ms;
+	bool fix;
+	const char *to, *window;
+	int watcher;
+	char **args;
+	int n_args;
+};
+
+/**
+ * struct command - One row of the table of commands
+ * @name:    as typed
+ * @summary: for the list of commands
+ * @argp:    its options and its help; struct cli is its input
+ * @run:     returns an exit code
+ */
+struct command {
+	const char *name;
+	const char *summary;
+	const struct argp *argp;
+	int (*run)(struct cli *cli);
+};
+
+extern const struct command cmd_status, cmd_vcpus, cmd_memory, cmd_migrate, cmd_doctor, cmd_recover;
+
+/* Options that every command has, as an argp child: --qmp, --agent, --json, ... */
+extern const struct argp cli_common;
+
+/* Parser for commands without options of their own; @n_args positional arguments at most. */
+error_t cli_parse(int key, char *arg, struct argp_state *state);
+
+/* Print one error line to standard error, or a JSON object with --json; @code for the latter. */
+int cli_error(const struct cli *cli, int code, const struct ls_err *err);
+
+/* The exit code for an errno of connecting or looking, and for the end of a transaction. */
+int cli_exit_errno(int r);
+int cli_exit_end(enum txn_end end);
+
+/* Print text that may come from a guest: control characters are shown, not sent. */
+void cli_put(FILE *f, const char *text);
+
+/* ---- session.c --------------------------------------------------------- */
+
+/**
+ * struct session - A guest that a command works on
+ */
+struct session {
+	struct cli *cli;
+	sd_event *loop;
+	struct claim *claim;
+	struct run *run;
+	struct guest other; /* of an interrupted migration */
+};
+
+/**
+ * session_open() - Open a guest: connect and look
+ * @what:   for those who find it taken, e.g. "vcpus 4"; NULL: only look
+ * @dst:    the destination of a migration, or NULL
+ * @ops:    how the transaction is reported
+ *
+ * With @what, the guest is claimed and what an interrupted command left is recovered.
+ *
+ * Return: an exit code; the error was printed.
+ */
+int session_open(struct session *s, struct cli *cli, const char *what, const struct guest *dst,
+		 const struct run_ops *ops);
+void session_close(struct session *s);
+
+/* A new transaction's id: unique on this host. */
+void session_txn_id(char *ret_id, size_t len);
+
+/* Set the epoch, run to the end, print how it ended; returns an exit code. */
+int session_run(struct session *s, struct txn *t);
+
+/* ---- show.c, show_json.c ------------------------------------------------ */
+
+void show_vm(FILE *f, const char *name, const struct vm *vm);
+void show_side_by_side(FILE *f, const struct vm *before, const struct vm *after);
+struct json_object *show_vm_json(const char *name, const struct vm *vm);
+void show_json(struct json_object *o); /* one line on standard output; consumed */
+void show_size(char *buf, size_t len, uint64_t bytes);
+
+/* ---- report.c ----------------------------------------------------------- */
+
+/* Rows and progress of a transaction on the terminal (or as JSON lines). */
+void report_ops(struct cli *cli, struct run_ops *ret_ops);
+void report_end(const struct cli *cli, const struct txn *t);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lockstep vcpus, lockstep memory
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "core/plan.h"
+
+static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
+
+/* The one value of either command; 0 with @err set if it is not one. */
+static const char *value_of(struct cli *cli, struct ls_err *err, const char *what)
+{
+	if (cli->n_args == 1)
+		return cli->args[0];
+	ls_err_set(err, -EINVAL, cli->n_args ? "one value is meant: %s" : "how much? %s", what);
+	return NULL;
+}
+
+static int number(const char *text, uint64_t max, uint64_t *ret, const char **ret_rest)
+{
+	char *end;
+
+	errno = 0;
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	*ret = strtoull(text, &end, 10);
+	*ret_rest = end;
+	return errno || *ret > max ? -ERANGE : 0;
+}
+
+static int parse_count(struct cli *cli, struct ls_err *err, unsigned *ret)
+{
+	const char *text = value_of(cli, err, "the number of vCPUs, e.g. 4"), *rest;
+	uint64_t n;
+
+	if (!text)
+		return -EINVAL;
+	if (number(text, LS_CPUS_MAX, &n, &rest) < 0 || *rest)
+		return ls_err_set(err, -EINVAL, "\"%s\" is no number of vCPUs (1 to %d)", text,
+				  LS_CPUS_MAX);
+	*ret = (unsigned)n;
+	return 0;
+}
+
+static int parse_size(struct cli *cli, struct ls_err *err, uint64_t *ret)
+{
+	const char *text = value_of(cli, err, "the memory afterwards, e.g. 2G or 1536M"), *rest;
+	unsigned shift = 0;
+
+	if (!text)
+		return -EINVAL;
+	if (number(text, UINT64_MAX >> 40, ret, &rest) == 0) {
+		if (!strcmp(rest, "M") || !strcmp(rest, "MiB"))
+			shift = 20;
+		else if (!strcmp(rest, "G") || !strcmp(rest, "GiB"))
+			shift = 30;
+		else if (!strcmp(rest, "T") || !strcmp(rest, "TiB"))
+			shift = 40;
+	}
+	if (!shift)
+		return ls_err_set(err, -EINVAL, "\"%s\" is no size: a number and M, G or T", text);
+	*ret <<= shift;
+	return 0;
+}
+
+/* What is true now, from a look of its own: never what was hoped for. */
+static void say_now(struct session *s, bool vcpus)
+{
+	const struct cli *cli = s->cli;
+	const struct vm *vm = &run_view(s->run)->vm[SIDE_SRC];
+	char size[32], online[32];
+
+	if (run_look(s->run, NULL) < 0)
+		return;
+	if (cli->json) {
+		show_json(show_vm_json(cli->guest.name, vm));
+		return;
+	}
+	if (cli->quiet)
+		return;
+	show_size(size, sizeof(size), vm_memory(vm));
+	show_size(online, sizeof(online), vm_memory_online(vm));
+	if (vcpus)
+		printf("%s: %u vCPUs plugged", cli->guest.name, vm_vcpus(vm));
+	else
+		printf("%s: %s plugged", cli->guest.name, size);
+	if (!vm->agent_answers || (!vcpus && vm->agent != AGENT_LOCKSTEP))
+		printf("; not known how much of it the guest has online: no agent answers (%s)\n",
+		       vm->agent_text[0] ? vm->agent_text : "only qemu-ga");
+	else if (vcpus)
+		printf(", %u online in the guest%s\n", vm_vcpus_online(vm),
+		       vm->agent == AGENT_QGA ? " (by qemu-ga's count; nothing kept others from "
+						"changing it)"
+					      : "");
+	else
+		printf(", %s online in the guest\n", online);
+}
+
+static int finish(struct session *s, int r, struct txn *t, const struct ls_err *err, bool vcpus)
+{
+	int code = XC_OK;
+
+	if (r < 0)
+		code = cli_error(s->cli, r == -EINVAL || r == -ENOSPC ? XC_USAGE : XC_REFUSED, err);
+	else if (t)
+		code = session_run(s, t);
+	if (r >= 0 && code != XC_LOST)
+		say_now(s, vcpus);
+	txn_free(t);
+	session_close(s);
+	return code;
+}
+
+/* ---- vcpus --------------------------------------------------------------- */
+
+static const struct argp vcpus_argp = {
+	.parser = cli_parse,
+	.args_doc = "GUEST COUNT",
+	.doc = "Make it COUNT vCPUs, plugged and online.\v"
+	       "More: plugs the lowest free slots, waits until the guest sees each CPU, brings it "
+	       "online, and is done when QEMU, the guest's driver core and its kernel agree. "
+	       "Fewer: "
+	       "takes the CPUs of the highest slots offline in the guest first, then unplugs "
+	       "them.\n\n"
+	       "All or nothing: if one fails, or at Ctrl-C, what was done is taken back. A guest "
+	       "that "
+	       "refuses to give a CPU up is told at once; one that says nothing leaves the "
+	       "operation "
+	       "pending (exit status 6).",
+	.children = children,
+};
+
+static int run_vcpus(struct cli *cli)
+{
+	struct run_ops ops;
+	struct session s;
+	struct ls_err err;
+	struct txn *t = NULL;
+	char id[LS_TXN_BYTES], what[96];
+	unsigned count = 0;
+	int code, r;
+
+	if (parse_count(cli, &err, &count) < 0)
+		return cli_error(cli, XC_USAGE, &err);
+	session_txn_id(id, sizeof(id));
+	snprintf(what, sizeof(what), "vcpus %u, transaction %s", count, id);
+	report_ops(cli, &ops);
+	code = session_open(&s, cli, what, NULL, &ops);
+	if (code) {
+		session_close(&s);
+		return code;
+	}
+	r = plan_vcpus(&run_view(s.run)->vm[SIDE_SRC], id, count, &err, &t);
+	return finish(&s, r, t, &err, true);
+}
+
+const struct command cmd_vcpus = { "vcpus", "set the number of vCPUs, plugged and online",
+				   &vcpus_argp, run_vcpus };
+
+/* ---- memory -------------------------------------------------------------- */
+
+static const struct argp memory_argp = {
+	.parser = cli_parse,
+	.args_doc = "GUEST SIZE",
+	.doc = "Make it SIZE of memory (1536M, 2G), boot memory included, plugged and online.\v"
+	       "More: virtio-mem devices grow first, one DIMM is added for the rest; the guest's "
+	       "new "
+	       "blocks are brought online as movable, so that they can be given back. Less: "
+	       "virtio-mem devices shrink first, whole DIMMs go for the rest.\n\n"
+	       "All or nothing, as \"lockstep vcpus\".",
+	.children = children,
+};
+
+static int run_memory(struct cli *cli)
+{
+	struct run_ops ops;
+	struct session s;
+	struct ls_err err;
+	struct txn *t = NULL;
+	char id[LS_TXN_BYTES], what[96];
+	uint64_t bytes = 0;
+	int code, r;
+
+	if (parse_size(cli, &err, &bytes) < 0)
+		return cli_error(cli, XC_USAGE, &err);
+	session_txn_id(id, sizeof(id));
+	snprintf(what, sizeof(what), "memory %" PRIu64 "M, transaction %s", bytes >> 20, id);
+	report_ops(cli, &ops);
+	code = session_open(&s, cli, what, NULL, &ops);
+	if (code) {
+		session_close(&s);
+		return code;
+	}
+	r = plan_memory(&run_view(s.run)->vm[SIDE_SRC], id, bytes, &err, &t);
+	return finish(&s, r, t, &err, false);
+}
+
+const struct command cmd_memory = { "memory", "set the size of the memory, plugged and online",
+				    &memory_argp, run_memory };

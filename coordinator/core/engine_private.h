@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the four files of the engine share; nobody else includes it.
+ *
+ *	engine.c  actions out, events in
+ *	visit.c   one row against one view
+ *	hold.c    holds: taken first, noticed when lost, given back
+ *	end.c     failure, turning round, every way to end
+ */
+#ifndef CORE_ENGINE_PRIVATE_H
+#define CORE_ENGINE_PRIVATE_H
+
+#include "engine.h"
+
+#define ACTIONS_MAX	32
+#define RETRY_MAX	5     /* of a row beyond a pivot; of a hold that gets lost */
+#define RETRY_MS	500   /* between two tries */
+#define SILENT_POLL_MS	250   /* while a side does not answer */
+#define SILENT_MAX_MS	30000 /* of silence in a row without a limit of its own */
+#define ROLLBACK_ROW_MS 60000 /* a row without a limit of its own, on the way back */
+#define RELEASE_MS	6000  /* for giving back one hold */
+#define LOSSES_MAX	10    /* of connections, while asking for one row */
+#define BLIND_MAX	100   /* looks in a row that came to nothing */
+
+enum phase {
+	PH_LOOK,    /* a look is out; its answer is judged */
+	PH_WRITE,   /* a record is out */
+	PH_ASK,	    /* a verb is out */
+	PH_WAIT,    /* nothing is out: for a hint, a poll, or the limit */
+	PH_RELEASE, /* giving back a hold */
+	PH_CLOSE,   /* the last record is out */
+	PH_OVER,
+};
+
+/**
+ * struct visit - The visit of one row
+ * @row:       index in the table; -1: no visit has begun
+ * @hold:      it is one of the holds, not part of the walk
+ * @dir:       up: towards there; down: towards gone
+ * @first:     it was entered by this visit; @entered_was: txn->entered before that
+ * @recorded:  its record is written
+ * @asked:     its verb was asked, on connections that still stand
+ * @replied:   the reply's error, code 0 if it was good
+ * @seen:      sum of the levels when it was asked, to notice a change
+ * @since_ms:  when it began; @limit_ms: when it has failed; 0 never
+ * @silent_ms: since when its side has not answered; 0: it does
+ * @again_ms:  not to be asked before
+ * @losses:    how often it was asked and the connection then lost
+ * @late:      the limit has passed: the look under way is the last
+ */
+struct visit {
+	int row;
+	bool hold;
+	enum step_dir dir;
+	bool first, recorded, asked;
+	unsigned entered_was;
+	struct ls_err replied;
+	uint64_t seen;
+	uint64_t since_ms, limit_ms, silent_ms, again_ms;
+	unsigned losses;
+	bool late;
+};
+
+/**
+ * struct engine - A walk under way
+ * @number:    of the last look, write or ask: what answers an older one is dropped
+ * @hinted:    something has happened since the last look began
+ * @cancelled: somebody asked for it, and no look has been judged since
+ * @accepted:  the requester knows
+ * @blind:     looks in a row that came to nothing
+ * @retries:   see RETRY_MAX
+ * @held:      bit per hold: taken, not seen to be lost
+ * @touched:   bit per hold: may be held, must be given back
+ * @waived:    bit per hold: cannot be had, the walk goes on without it
+ * @passed:    bit per row of a removal that was found done: the first record that is
+ *             written enters these rows, too, so that a rollback looks after them
+ * @sum:       of the levels of the row in the last view
+ * @undone:    items of the row that are not where they should be
+ * @todo:      those of them that can be asked for now; @level: what each should reach
+ */
+struct engine {
+	struct txn *t;
+	enum phase phase;
+	uint32_t number;
+	bool hinted, cancelled, accepted;
+	unsigned blind, retries;
+	uint64_t now_ms, deadline_ms;
+	struct visit visit;
+	unsigned held, touched, waived, passed;
+	uint64_t sum;
+	unsigned undone;
+	unsigned *todo;
+	unsigned n_todo;
+	uint64_t *level;
+	struct action queue[ACTIONS_MAX];
+	unsigned head, tail;
+};
+
+static inline const struct row *row_at(const struct engine *e, int row)
+{
+	return &e->t->table->rows[row];
+}
+
+static inline bool row_entered(const struct engine *e, int row)
+{
+	return e->t->entered & (1u << row);
+}
+
+/* ---- engine.c: actions ------------------------------------------------ */
+
+void act_look(struct engine *e);
+void act_write(struct engine *e, enum phase phase);
+void act_ask(struct engine *e, enum phase phase, const struct row *r, enum verb verb);
+void act_tell(struct engine *e, enum tell tell, const char *row, const char *text);
+void act_end(struct engine *e);
+
+/* Wake up at the row's limit, or @poll_ms from now where that is sooner and not 0. */
+void act_timer(struct engine *e, uint64_t poll_ms);
+
+/* ---- visit.c ---------------------------------------------------------- */
+
+/* A view has come: go as far as it goes. */
+void visit_judge(struct engine *e, const struct view *v);
+
+/* The record is written: ask, or look again if the view has gone stale meanwhile. */
+void visit_written(struct engine *e);
+
+/* Wait for a hint, the limit, or the poll; look at once if there was a hint already. */
+void visit_wait(struct engine *e, uint64_t poll_ms);
+
+/* ---- hold.c ----------------------------------------------------------- */
+
+/* The hold to take next, -1 when none is wanting. */
+int hold_wanting(const struct engine *e);
+void hold_taken(struct engine *e, int row);
+void hold_waived(struct engine *e, int row);
+
+/* Return: false when a loss has ended the transaction. */
+bool hold_check(struct engine *e, const struct view *v);
+
+/* Give back what may be held, last first; then write the last record. */
+void hold_release(struct engine *e);
+void hold_released(struct engine *e, const struct ls_err *err);
+
+/* ---- end.c: these return true when judging goes on with the same view -- */
+
+/* All rows are visited. */
+void end_reached(struct engine *e);
+
+/* What the transaction is about no longer exists. */
+void end_finish(struct engine *e, enum txn_end end, const struct ls_err *err);
+
+/* The row says no: it is impossible, or was refused. */
+bool end_row_failed(struct engine *e, const struct ls_err *err);
+
+/* The row's time is over. */
+bool end_row_late(struct engine *e);
+
+/* A hold cannot be had. */
+bool end_hold_failed(struct engine *e, int row, const struct ls_err *err);
+bool end_cancel(struct engine *e);
+
+/* No look has come back for too long. */
+void end_blind(struct engine *e);
+
+#endif

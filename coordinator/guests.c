@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guests.d: one small INI file a guest, read with inih.
+ */
+#include "guests.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct parse {
+	struct guest *g;
+	struct ls_err *err;
+	const char *path;
+	bool bad;
+};
+
+static int on_key(void *arg, const char *section, const char *key, const char *value)
+{
+	struct parse *p = arg;
+	char *to = NULL;
+
+	if (!strcmp(section, "guest") && !strcmp(key, "qmp"))
+		to = p->g->qmp;
+	else if (!strcmp(section, "guest") && !strcmp(key, "agent"))
+		to = p->g->agent;
+	if (!to || strlen(value) >= GUEST_ADDRESS_BYTES) {
+		ls_err_set(p->err, -EINVAL,
+			   "%s: [%s] %s: %s; known are qmp and agent in the section [guest]",
+			   p->path, section, key, to ? "the address is too long" : "unknown");
+		p->bad = true;
+		return 0;
+	}
+	snprintf(to, GUEST_ADDRESS_BYTES, "%s", value);
+	return 1;
+}
+
+/* "known here: a, b": what the user may have meant. */
+static void list_names(const char *dir, char *buf, size_t len)
+{
+	DIR *d = opendir(dir);
+	struct dirent *de;
+	size_t at = 0;
+
+	buf[0] = '\0';
+	while (d && (de = readdir(d)) && at < len) {
+		size_t n = strlen(de->d_name);
+
+		if (n > 5 && !strcmp(de->d_name + n - 5, ".conf"))
+			at += (size_t)snprintf(buf + at, len - at, "%s%.*s", at ? ", " : "",
+					       (int)(n - 5), de->d_name);
+	}
+	if (d)
+		closedir(d);
+}
+
+static int not_found(const char *dir, const char *name, const char *path, struct ls_err *err)
+{
+	char names[100];
+
+	if (errno != ENOENT)
+		return ls_err_set(err, -errno, "%s: %s", path, strerror(errno));
+	list_names(dir, names, sizeof(names));
+	return ls_err_set(err, -ENOENT, "no guest \"%s\" in %s%s%s; or name it by --qmp SOCKET",
+			  name, dir, names[0] ? "; known there: " : " (which names none)", names);
+}
+
+int guest_load(const char *dir, const char *name, struct ls_err *err, struct guest *ret_guest)
+{
+	struct guest g = { 0 };
+	char path[512];
+	struct parse p = { &g, err, path, false };
+	FILE *f;
+	int line;
+
+	if (!dir)
+		dir = getenv("LOCKSTEP_GUESTS_D");
+	if (!dir)
+		dir = GUESTS_DIR;
+	if (strchr(name, '/') || strlen(name) >= sizeof(g.name) || !name[0])
+		return ls_err_set(err, -EINVAL, "\"%s\" is no guest's name", name);
+	snprintf(g.name, sizeof(g.name), "%s", name);
+	snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
+	f = fopen(path, "re");
+	if (!f)
+		return not_found(dir, name, path, err);
+	line = ini_parse_file(f, on_key, &p);
+	fclose(f);
+	if (p.bad)
+		return -EINVAL;
+	if (line)
+		return ls_err_set(err, -EINVAL, "%s:%d: not \"key = value\"", path, line);
+	if (!g.qmp[0])
+		return ls_err_set(err, -EINVAL, "%s: no \"qmp = SOCKET\" in it", path);
+	*ret_guest = g;
+	return 0;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One guest on one QEMU, as the engine's driver sees it: look at it, ask it for a
+ * verb, hear that something happened. Nothing here blocks, nothing here decides.
+ */
+#ifndef COORDINATOR_HV_H
+#define COORDINATOR_HV_H
+
+#include <systemd/sd-event.h>
+
+#include "core/table.h"
+
+struct hv;
+
+/**
+ * struct hv_listener - Who hears of what happens to the guest by itself
+ * @hint: something happened (the event's name, for the log): look again
+ * @lost: the monitor's connection is gone; what was asked has been answered
+ */
+struct hv_listener {
+	void (*hint)(void *arg, const char *what);
+	void (*lost)(void *arg);
+	void *arg;
+};
+
+/**
+ * hv_new() - A guest behind a monitor and, if there is one, an agent's channel
+ * @loop:     event loop that all of it runs on
+ * @name:     of the guest, for messages; borrowed
+ * @qmp:      libqmp address of the monitor; borrowed
+ * @agent:    of the agent's channel; NULL none; borrowed
+ * @listener: copied
+ *
+ * Connects with the first look. Return: NULL when out of memory.
+ */
+struct hv *hv_new(sd_event *loop, const char *name, const char *qmp, const char *agent,
+		  const struct hv_listener *listener);
+void hv_free(struct hv *hv);
+
+/**
+ * typedef hv_look_fn - Gets one observation
+ * @vm: the receiver's to keep and vm_done()
+ */
+typedef void (*hv_look_fn)(void *arg, struct vm *vm);
+
+/**
+ * hv_look() - Observe everything, once
+ *
+ * Connects where there is no connection, within the look's own time. @fn is always
+ * called, later, from the loop: with vm.answers false if QEMU did not answer in
+ * HV_LOOK_MS. A look that is still out is replaced: its @fn is not called.
+ */
+void hv_look(struct hv *hv, hv_look_fn fn, void *arg);
+
+#define HV_LOOK_MS  3000  /* for QEMU to answer */
+#define HV_AGENT_MS 3000  /* for the agent, if the guest runs */
+#define HV_ASK_MS   10000 /* for any one request, unless its row says less */
+
+/* Gets the one reply to a request; @err has code 0 if it was good. */
+typedef void (*hv_reply_fn)(void *arg, const struct ls_err *err);
+
+/**
+ * struct hv_request - One verb
+ * @verb:  see table.h
+ * @t:     the transaction that asks
+ * @view:  what was seen last; both sides
+ * @side:  which of them this guest is
+ * @todo:  items, @n of them
+ * @level: by item
+ *
+ * All borrowed for the call.
+ */
+struct hv_request {
+	enum verb verb;
+	const struct txn *t;
+	const struct view *view;
+	enum side side;
+	const unsigned *todo;
+	unsigned n;
+	const uint64_t *level;
+};
+
+/**
+ * hv_ask() - Send what a verb takes
+ *
+ * @fn is called once, later, from the loop. A verb of several commands has failed if
+ * one of them has; the first error is told.
+ */
+void hv_ask(struct hv *hv, const struct hv_request *request, hv_reply_fn fn, void *arg);
+
+/**
+ * hv_doctor() - The agent's doctor
+ * @fix: heal
+ * @fn:  gets the findings (a "findings" array, borrowed), or an error
+ */
+typedef void (*hv_value_fn)(void *arg, struct json_object *value, const struct ls_err *err);
+void hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg);
+
+/* It was this process of this host: if that has ended, the guest is proven gone. */
+void hv_expect_pid(struct hv *hv, int pid);
+
+/* The process behind the monitor, 0 if it is not known; why the last look got no answer. */
+int hv_pid(const struct hv *hv);
+const struct ls_err *hv_error(const struct hv *hv);
+
+/* Read the newest whole journal record in this QEMU, or write or delete it; store.c. */
+void hv_store_read(struct hv *hv, hv_value_fn fn, void *arg);
+void hv_store_write(struct hv *hv, const char *record, hv_reply_fn fn, void *arg);
+void hv_store_clear(struct hv *hv, hv_reply_fn fn, void *arg);
+
+/* Remove the claim object of a coordinator that is proven dead. */
+void hv_break_claim(struct hv *hv, hv_reply_fn fn, void *arg);
+
+#endif

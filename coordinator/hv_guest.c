@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guest's side of a guest: what its agent says, what it is asked, and the lease
+ * that is renewed while a transaction holds the lock or the window.
+ *
+ * Everything that comes from an agent has been checked against wire.h before it is
+ * read here; numbers that name something are checked against what there is.
+ */
+#include "hv_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- reading ----------------------------------------------------------- */
+
+static bool object_ok(struct json_object *o, const struct qmp_field *fields, size_t n)
+{
+	return qmp_fields_check(fields, n, false, o, NULL) >= 0;
+}
+
+#define OBJECT_OK(o, id) object_ok(o, ls_wire_obj_##id, LS_WIRE_N(ls_wire_obj_##id))
+
+static void read_cpus(struct json_object *list, struct vm *vm)
+{
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+		int64_t slot = qmp_get_int(o, "slot", -1);
+		struct vm_cpu *c;
+
+		if (!OBJECT_OK(o, CPU) || slot < 0 || slot >= vm->n_cpus)
+			continue;
+		c = &vm->cpus[slot];
+		c->guest_cpu = (int)qmp_get_int(o, "cpu", -1);
+		c->present = qmp_get_bool(o, "present", false);
+		c->device = qmp_get_bool(o, "device", false);
+		c->kernel = qmp_get_bool(o, "kernel", false);
+		c->fixed = qmp_get_bool(o, "fixed", false);
+	}
+}
+
+/* Bytes of a run of blocks that lie in a device's range. */
+static uint64_t overlap(const struct vm_mem *m, uint64_t start, uint64_t bytes)
+{
+	uint64_t from = start > m->addr ? start : m->addr;
+	uint64_t end = start + bytes, m_end = m->addr + m->max;
+	uint64_t to = end < m_end ? end : m_end;
+
+	return to > from ? to - from : 0;
+}
+
+static void read_run(struct json_object *o, struct vm *vm)
+{
+	uint64_t first = (uint64_t)qmp_get_int(o, "first", 0);
+	uint64_t count = (uint64_t)qmp_get_int(o, "count", 0);
+	bool online = !strcmp(qmp_get_str(o, "state", ""), "online");
+
+	if (first > INT64_MAX / vm->block_bytes || count > LS_BLOCKS_MAX)
+		return;
+	for (unsigned i = 0; i < vm->n_mems; i++) {
+		uint64_t bytes =
+			overlap(&vm->mems[i], first * vm->block_bytes, count * vm->block_bytes);
+
+		vm->mems[i].guest_present += bytes;
+		vm->mems[i].guest_online += online ? bytes : 0;
+	}
+}
+
+static void read_memory(struct json_object *memory, struct vm *vm)
+{
+	struct json_object *runs = qmp_get_array(memory, "blocks");
+
+	if (!memory || !OBJECT_OK(memory, MEMORY))
+		return;
+	vm->block_bytes = (uint64_t)qmp_get_int(memory, "block-bytes", 0);
+	for (size_t i = 0; runs && i < json_object_array_length(runs); i++)
+		if (OBJECT_OK(json_object_array_get_idx(runs, i), BLOCKS))
+			read_run(json_object_array_get_idx(runs, i), vm);
+}
+
+static void read_window(struct json_object *window, struct vm *vm)
+{
+	struct json_object *forced = qmp_get_array(window, "forced");
+	const char *state = qmp_get_str(window, "state", "");
+
+	if (!window || !OBJECT_OK(window, WINDOW))
+		return;
+	vm->restore_pending = !strcmp(state, "restore-pending");
+	if (!strcmp(state, "open"))
+		snprintf(vm->window_txn, LS_TXN_BYTES, "%s", qmp_get_str(window, "txn", ""));
+	vm->forced = calloc(json_object_array_length(forced) + 1, sizeof(*vm->forced));
+	for (size_t i = 0; vm->forced && i < json_object_array_length(forced); i++)
+		vm->forced[vm->n_forced++] =
+			(unsigned)json_object_get_int(json_object_array_get_idx(forced, i));
+}
+
+void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm)
+{
+	struct json_object *lock = qmp_get_obj(value, "lock");
+
+	(void)hv;
+	if (OBJECT_OK(lock, LOCK)) {
+		vm->epoch = (uint64_t)qmp_get_int(lock, "epoch", 0);
+		if (qmp_get_bool(lock, "held", false))
+			snprintf(vm->lock_txn, LS_TXN_BYTES, "%s", qmp_get_str(lock, "txn", ""));
+	}
+	read_window(qmp_get_obj(value, "window"), vm);
+	read_cpus(qmp_get_array(value, "cpus"), vm);
+	read_memory(qmp_get_obj(value, "memory"), vm);
+}
+
+/* qemu-ga: numbers only; QEMU's shape, [{"logical-id", "online", "can-offline"}]. */
+void guest_read_vcpus(struct json_object *value, struct vm *vm)
+{
+	if (!json_object_is_type(value, json_type_array))
+		return;
+	for (size_t i = 0; i < json_object_array_length(value) && i < LS_CPUS_MAX; i++)
+		vm->guest_cpus_online +=
+			qmp_get_bool(json_object_array_get_idx(value, i), "online", false);
+}
+
+/* ---- the lease --------------------------------------------------------- */
+
+static void renew(struct hv *hv);
+
+static int on_renew_time(sd_event_source *s, uint64_t now, void *arg)
+{
+	(void)s, (void)now;
+	renew(arg);
+	return 0;
+}
+
+static void lease_begins(struct hv *hv, uint64_t lease_ms)
+{
+	hv->lease_until_ms = hv_now_ms() + lease_ms;
+	sd_event_source_disable_unref(hv->lease_timer);
+	hv->lease_timer = hv_after(hv, LEASE_MS / 4, on_renew_time, hv);
+}
+
+static void on_renewed(struct qmp *q, struct json_object *value, const struct ls_err *err,
+		       void *arg)
+{
+	struct hv *hv = arg;
+
+	(void)q, (void)value;
+	if (hv->lease_timer && !err)
+		lease_begins(hv, LEASE_MS);
+}
+
+static void renew(struct hv *hv)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_object_object_add(args, "txn", json_object_new_string(hv->lease_txn));
+	json_object_object_add(args, "lease-ms", json_object_new_int(LEASE_MS));
+	if (!hv->agent.is_ready) {
+		json_object_put(args);
+		return; /* the next look finds the hold lost, or the lease still good */
+	}
+	conn_submit(&hv->agent, ls_wire[hv->lease_verb].name, args, on_renewed, hv, NULL);
+}
+
+void guest_lease_stop(struct hv *hv)
+{
+	hv->lease_timer = sd_event_source_disable_unref(hv->lease_timer);
+	hv->lease_until_ms = 0;
+}
+
+/* ---- asking ------------------------------------------------------------ */
+
+static struct json_object *args_for(const struct hv_request *rq)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_object_object_add(args, "txn", json_object_new_string(rq->t->id));
+	return args;
+}
+
+static void add_lease(struct json_object *args, const struct hv_request *rq)
+{
+	json_object_object_add(args, "epoch", json_object_new_int64((int64_t)rq->t->epoch));
+	json_object_object_add(args, "lease-ms", json_object_new_int(LEASE_MS));
+}
+
+/* The first lease was cut to LS_LEASE_FIRST_MAX_MS: renew at once. */
+static void on_held(struct qmp *q, struct json_object *value, const struct ls_err *err, void *arg)
+{
+	struct batch *b = arg;
+
+	(void)q, (void)value;
+	if (err) {
+		batch_fail(b, err);
+	} else {
+		lease_begins(b->hv, LS_LEASE_FIRST_MAX_MS);
+		renew(b->hv);
+	}
+	batch_done(b);
+}
+
+static void take(struct hv *hv, const struct hv_request *rq, struct batch *b, bool window)
+{
+	struct json_object *args = args_for(rq);
+
+	add_lease(args, rq);
+	if (window)
+		json_object_object_add(args, "mode", json_object_new_string(rq->t->mig->window));
+	memcpy(hv->lease_txn, rq->t->id, sizeof(hv->lease_txn));
+	hv->lease_verb = window ? LS_WIRE_WINDOW_RENEW : LS_WIRE_RENEW;
+	batch_add_fn(b, &hv->agent, ls_wire[window ? LS_WIRE_WINDOW_OPEN : LS_WIRE_LOCK].name, args,
+		     on_held);
+}
+
+/* "pending" of a close: what could not be restored; the agent goes on trying. */
+static void on_closed(struct qmp *q, struct json_object *value, const struct ls_err *err, void *arg)
+{
+	struct json_object *pending = qmp_get_array(value, "pending");
+	struct batch *b = arg;
+	struct ls_err left;
+
+	(void)q;
+	if (err) {
+		batch_fail(b, err);
+	} else if (pending && json_object_array_length(pending)) {
+		struct json_object *first = json_object_array_get_idx(pending, 0);
+
+		ls_err_set(&left, -EAGAIN,
+			   "%zu CPUs are online that were offline before; cpu%" PRId64
+			   ": %.100s; the agent retries, and \"lockstep doctor\" shows them",
+			   json_object_array_length(pending), qmp_get_int(first, "id", -1),
+			   qmp_get_str(first, "error", ""));
+		batch_fail(b, &left);
+	}
+	batch_done(b);
+}
+
+static void give_back(struct hv *hv, const struct hv_request *rq, struct batch *b, bool window)
+{
+	guest_lease_stop(hv);
+	if (rq->t->agent != AGENT_LOCKSTEP || (window && !strcmp(rq->t->mig->window, "off")))
+		return;
+	batch_add_fn(b, &hv->agent, ls_wire[window ? LS_WIRE_WINDOW_CLOSE : LS_WIRE_UNLOCK].name,
+		     args_for(rq), on_closed);
+}
+
+/* The first result that failed is the error; the look tells which items are where. */
+static void on_results(struct qmp *q, struct json_object *value, const struct ls_err *err,
+		       void *arg)
+{
+	struct json_object *list = qmp_get_array(value, "results");
+	struct batch *b = arg;
+	struct ls_err bad;
+
+	(void)q;
+	if (!list)
+		list = qmp_get_array(value, "failed");
+	if (err)
+		batch_fail(b, err);
+	for (size_t i = 0; !err && list && i < json_object_array_length(list); i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+		int64_t code = qmp_get_int(o, "code", 0);
+
+		if (!OBJECT_OK(o, RESULT) || code >= 0)
+			continue;
+		ls_err_set(&bad, (int)code, "in the guest: %.200s", qmp_get_str(o, "error", ""));
+		batch_fail(b, &bad);
+	}
+	batch_done(b);
+}
+
+static void cpus(struct hv *hv, const struct hv_request *rq, struct batch *b)
+{
+	const struct vm *vm = &rq->view->vm[rq->side];
+	struct json_object *args = args_for(rq), *list = json_object_new_array();
+
+	for (unsigned i = 0; i < rq->n; i++) {
+		int slot = rq->t->items[rq->todo[i]].slot;
+
+		if (slot >= 0 && (unsigned)slot < vm->n_cpus && vm->cpus[slot].guest_cpu >= 0)
+			json_object_array_add(list, json_object_new_int(vm->cpus[slot].guest_cpu));
+	}
+	json_object_object_add(args, "cpus", list);
+	batch_add_fn(b, &hv->agent,
+		     ls_wire[rq->verb == VERB_CPU_ONLINE ? LS_WIRE_CPU_ONLINE : LS_WIRE_CPU_OFFLINE]
+			     .name,
+		     args, on_results);
+}
+
+static void memory(struct hv *hv, const struct hv_request *rq, struct batch *b)
+{
+	const struct vm *vm = &rq->view->vm[rq->side];
+	bool up = rq->verb == VERB_MEM_ONLINE;
+
+	for (unsigned i = 0; i < rq->n; i++) {
+		const struct vm_mem *m = vm_mem_by_id(vm, rq->t->items[rq->todo[i]].id);
+		struct json_object *args;
+
+		if (!m)
+			continue;
+		args = args_for(rq);
+		json_object_object_add(args, "start", json_object_new_int64((int64_t)m->addr));
+		json_object_object_add(args, "length", json_object_new_int64((int64_t)m->max));
+		batch_add_fn(b, &hv->agent,
+			     ls_wire[up ? LS_WIRE_MEMORY_ONLINE : LS_WIRE_MEMORY_OFFLINE].name,
+			     args, on_results);
+	}
+}
+
+/* qemu-ga: bring online whatever is offline; it has no idea of slots. */
+static void on_qga_list(struct qmp *q, struct json_object *value, const struct ls_err *err,
+			void *arg)
+{
+	struct batch *b = arg;
+	struct json_object *list = json_object_new_array(), *args = json_object_new_object();
+
+	(void)q;
+	for (size_t i = 0; !err && json_object_is_type(value, json_type_array) &&
+			   i < json_object_array_length(value) && i < LS_CPUS_MAX;
+	     i++) {
+		struct json_object *o = json_object_array_get_idx(value, i), *one;
+
+		if (qmp_get_bool(o, "online", true))
+			continue;
+		one = json_object_new_object();
+		json_object_object_add(one, "logical-id",
+				       json_object_new_int64(qmp_get_int(o, "logical-id", -1)));
+		json_object_object_add(one, "online", json_object_new_boolean(true));
+		json_object_array_add(list, one);
+	}
+	json_object_object_add(args, "vcpus", list);
+	if (err)
+		batch_fail(b, err);
+	if (json_object_array_length(list))
+		batch_add(b, &b->hv->agent, "guest-set-vcpus", json_object_get(args));
+	json_object_put(args);
+	batch_done(b);
+}
+
+void guest_ask(struct hv *hv, const struct hv_request *rq, struct batch *b)
+{
+	switch (rq->verb) {
+	case VERB_GUEST_LOCK:
+	case VERB_WINDOW_OPEN:
+		take(hv, rq, b, rq->verb == VERB_WINDOW_OPEN);
+		break;
+	case VERB_GUEST_UNLOCK:
+	case VERB_WINDOW_CLOSE:
+		give_back(hv, rq, b, rq->verb == VERB_WINDOW_CLOSE);
+		break;
+	case VERB_CPU_ONLINE:
+	case VERB_CPU_OFFLINE:
+		if (rq->t->agent == AGENT_QGA)
+			batch_add_fn(b, &hv->agent, "guest-get-vcpus", NULL, on_qga_list);
+		else
+			cpus(hv, rq, b);
+		break;
+	default:
+		memory(hv, rq, b);
+	}
+}
+
+/* ---- the doctor -------------------------------------------------------- */
+
+struct visit {
+	hv_value_fn fn;
+	void *arg;
+};
+
+static void on_findings(struct qmp *q, struct json_object *value, const struct ls_err *err,
+			void *arg)
+{
+	struct visit v = *(struct visit *)arg;
+	struct ls_err bad;
+
+	(void)q;
+	free(arg);
+	if (!err && qmp_fields_check(ls_wire_rets_DOCTOR, LS_WIRE_N(ls_wire_rets_DOCTOR), false,
+				     value, &bad) < 0)
+		err = &bad;
+	v.fn(v.arg, err ? NULL : qmp_get_array(value, "findings"), err);
+}
+
+void hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg)
+{
+	struct json_object *args = json_object_new_object();
+	struct visit *v = calloc(1, sizeof(*v));
+	struct ls_err err;
+
+	json_object_object_add(args, "fix", json_object_new_boolean(fix));
+	if (!v || !hv->agent.is_ready) {
+		json_object_put(args);
+		free(v);
+		ls_err_set(&err, -ENOTCONN, "no lockstep-agent answers in this guest");
+		fn(arg, NULL, &err);
+		return;
+	}
+	*v = (struct visit){ fn, arg };
+	if (conn_submit(&hv->agent, ls_wire[LS_WIRE_DOCTOR].name, args, on_findings, v, &err) < 0) {
+		free(v);
+		fn(arg, NULL, &err);
+	}
+}

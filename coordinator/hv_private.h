@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of the QMP back end share: hv_qmp.c (life, verbs of QEMU),
+ * hv_look.c (observations), hv_guest.c (verbs of the agent), hv_store.c (records).
+ */
+#ifndef COORDINATOR_HV_PRIVATE_H
+#define COORDINATOR_HV_PRIVATE_H
+
+#include <json-c/json.h>
+
+#include <lockstep/cleanup.h>
+#include <lockstep/wire.h>
+#include <qmp_commands.h>
+
+#include "conn.h"
+#include "hv.h"
+
+#define CLAIM_ID	"lockstep-claim"
+#define SURRENDERED_ID	"lockstep-surrendered"
+#define JOURNAL_PREFIX	"lockstep-journal-"
+#define PERIPHERAL_PATH "/machine/peripheral/"
+
+/* Asked for at every renewal; the agent cuts the first one. Renewed at a quarter of it. */
+#define LEASE_MS 20000
+
+/* One slot as QEMU wants it back in device_add; and what is known of an unplug of it. */
+struct hv_slot {
+	char type[QMP_TYPE_BYTES];
+	struct json_object *props;
+	bool asked, refused;
+};
+
+/* An unplug of a memory device that the guest has refused. */
+struct hv_refusal {
+	char id[LS_NAME_BYTES];
+};
+
+/**
+ * struct batch - Several commands that make one request
+ * @pending: replies still to come, plus one while commands are being sent
+ * @err:     the first error
+ */
+struct batch {
+	struct hv *hv;
+	unsigned pending;
+	struct ls_err err;
+	hv_reply_fn fn;
+	void *arg;
+	struct batch *next;
+	sd_event_source *limit;
+};
+
+struct look;
+struct query;
+
+/**
+ * struct hv - One guest
+ * @monitor, @agent: connections; @has_agent: there is a channel at all
+ * @pidfd:      of the process behind the monitor, -1 unknown; @gone: it has ended
+ * @version, @machine, @mem_boot...: fixed facts, asked once a connection
+ * @slots:      by slot, as of the last look
+ * @refusals:   of memory devices, ring
+ * @kind:       of agent last seen; @agent_tried: whether there was time to answer once
+ * @running:    by the last status or event; a guest that stands still has a silent agent
+ * @lease_until_ms: when the agent gives the lock or window back; 0 none held
+ * @lease_txn:  by whom held; @lease_verb: how to renew
+ */
+struct hv {
+	sd_event *loop;
+	const char *name;
+	struct hv_listener listener;
+	struct conn monitor, agent;
+	bool has_agent;
+	int pid, pidfd;
+	bool gone;
+	sd_event_source *pid_source;
+	struct hv_slot *slots;
+	unsigned n_slots;
+	struct hv_refusal refusals[16];
+	unsigned n_refusals;
+	enum vm_agent kind;
+	bool agent_tried, running, subscribed;
+	uint64_t lease_until_ms;
+	char lease_txn[LS_TXN_BYTES];
+	enum ls_wire_command lease_verb;
+	sd_event_source *lease_timer;
+	struct look *look;
+	struct query *queries;
+	unsigned journal_seq;
+	struct batch *batches;
+};
+
+/* hv_qmp.c */
+uint64_t hv_now_ms(void);
+struct batch *batch_new(struct hv *hv, hv_reply_fn fn, void *arg);
+void batch_add(struct batch *b, struct conn *c, const char *name, struct json_object *args);
+void batch_add_fn(struct batch *b, struct conn *c, const char *name, struct json_object *args,
+		  qmp_reply_fn fn);
+void batch_fail(struct batch *b, const struct ls_err *err);
+void batch_done(struct batch *b); /* one of its commands was answered, or all were sent */
+sd_event_source *hv_after(struct hv *hv, uint64_t ms, sd_event_time_handler_t fn, void *arg);
+
+/* hv_look.c */
+void look_connection(struct hv *hv);
+void look_free(struct hv *hv);
+void look_queries_free(struct hv *hv);
+
+/* hv_guest.c: verbs of the agent. */
+void guest_ask(struct hv *hv, const struct hv_request *rq, struct batch *b);
+void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm);
+void guest_read_vcpus(struct json_object *value, struct vm *vm);
+void guest_lease_stop(struct hv *hv);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How a transaction goes, for whoever watches.
+ *
+ * What happens becomes one JSON object each. Then there are two ways: it is rendered
+ * here, or, in a migration's own process, it is sent to the command that watches, which
+ * renders it with report_render().
+ */
+#include "report.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+#include <qmp.h>
+
+#define BAR 30
+
+static bool bar_shown; /* the terminal's last line is a bar */
+
+static void emit(const struct cli *cli, struct json_object *o)
+{
+	const char *line = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+
+	if (cli->watcher < 0)
+		report_render(cli, o);
+	else
+		dprintf(cli->watcher, "%s\n", line); /* nobody watches any more: go on without */
+	json_object_put(o);
+}
+
+static struct json_object *object(const char *event)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "event", json_object_new_string(event));
+	return o;
+}
+
+static void str(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static void num(struct json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+/* ---- what happens ------------------------------------------------------- */
+
+static void on_tell(void *arg, const struct txn *t, const struct action *a)
+{
+	static const char *const names[] = {
+		[TELL_ACCEPTED] = "accepted",	 [TELL_ROW] = "row",
+		[TELL_ROW_DONE] = "row-done",	 [TELL_ROW_FAILED] = "row-failed",
+		[TELL_ROLLBACK] = "taking-back", [TELL_WARN] = "warning",
+	};
+	struct json_object *o = object(names[a->tell]);
+
+	str(o, "txn", t->id);
+	str(o, "row", a->row ? a->row : "");
+	str(o, "text", a->text);
+	num(o, "ms", a->took_ms);
+	emit(arg, o);
+}
+
+static void on_progress(void *arg, const struct vm_progress *p, enum vm_mig mig)
+{
+	struct json_object *o = object("progress");
+
+	str(o, "status", vm_mig_name(mig));
+	num(o, "total", p->total);
+	num(o, "remaining", p->remaining);
+	num(o, "transferred", p->transferred);
+	num(o, "dirty-bytes-per-second", p->dirty_rate * p->page_bytes);
+	num(o, "bytes-per-second", (uint64_t)(p->mbps * 1e6 / 8));
+	num(o, "pass", p->pass);
+	num(o, "ms", p->total_ms);
+	emit(arg, o);
+}
+
+void report_ops(struct cli *cli, struct run_ops *ret_ops)
+{
+	*ret_ops = (struct run_ops){ on_tell, on_progress, cli };
+}
+
+void report_end(const struct cli *cli, const struct txn *t)
+{
+	struct json_object *o = object("end");
+
+	str(o, "guest", cli->guest.name);
+	str(o, "txn", t->id);
+	str(o, "operation", txn_op_name(t->op));
+	str(o, "end", txn_end_name(t->end));
+	str(o, "reason", t->end == END_DONE ? "" : t->reason.text);
+	num(o, "exit", (uint64_t)cli_exit_end(t->end));
+	emit(cli, o);
+}
+
+void report_text(const struct cli *cli, const char *text)
+{
+	struct json_object *o = object("text");
+
+	str(o, "text", text);
+	emit(cli, o);
+}
+
+/* ---- for people ---------------------------------------------------------- */
+
+static void clear_bar(void)
+{
+	if (bar_shown)
+		fputs("\r\033[K", stderr);
+	bar_shown = false;
+}
+
+static void render_bar(struct json_object *o)
+{
+	double total = (double)qmp_get_int(o, "total", 0);
+	double left = (double)qmp_get_int(o, "remaining", 0);
+	double rate = (double)qmp_get_int(o, "bytes-per-second", 0);
+	double dirty = (double)qmp_get_int(o, "dirty-bytes-per-second", 0);
+	int done = total > 0 ? (int)((total - left) / total * BAR) : 0;
+	char eta[32] = "";
+
+	if (rate > dirty)
+		snprintf(eta, sizeof(eta), "  %.0f s left", left / (rate - dirty));
+	fprintf(stderr,
+		"\r\033[K  [%.*s%.*s] %3d%%  %.0f MiB/s  dirty %.0f MiB/s  pass %" PRId64 "%s",
+		done, "##############################", BAR - done,
+		"..............................", done * 100 / BAR, rate / 1048576, dirty / 1048576,
+		qmp_get_int(o, "pass", 0), eta);
+	fflush(stderr);
+	bar_shown = true;
+}
+
+static void render_row(struct json_object *o, const char *event)
+{
+	const char *row = qmp_get_str(o, "row", ""), *text = qmp_get_str(o, "text", "");
+	int64_t ms = qmp_get_int(o, "ms", 0);
+
+	clear_bar();
+	if (!strcmp(event, "row-done"))
+		fprintf(stderr, "  %-14s done    %6" PRId64 " ms\n", row, ms);
+	else if (!strcmp(event, "row-failed"))
+		fprintf(stderr, "  %-14s failed  %6" PRId64 " ms  ", row, ms);
+	else if (!strcmp(event, "taking-back"))
+		fprintf(stderr, "  taking back what was done: ");
+	else
+		return;
+	if (strcmp(event, "row-done")) {
+		cli_put(stderr, text);
+		fputc('\n', stderr);
+	}
+}
+
+static void render_warning(const struct cli *cli, struct json_object *o)
+{
+	clear_bar();
+	fprintf(stderr, "%s: warning: %s%s", cli->guest.name, qmp_get_str(o, "row", ""),
+		qmp_get_str(o, "row", "")[0] ? ": " : "");
+	cli_put(stderr, qmp_get_str(o, "text", ""));
+	fputc('\n', stderr);
+}
+
+static void render_end(const struct cli *cli, struct json_object *o)
+{
+	clear_bar();
+	if (!strcmp(qmp_get_str(o, "end", ""), "done"))
+		return; /* the command says what it is now */
+	fprintf(stderr, "lockstep: %s: %s: %s: ", cli->guest.name, qmp_get_str(o, "operation", ""),
+		qmp_get_str(o, "end", ""));
+	cli_put(stderr, qmp_get_str(o, "reason", ""));
+	fputc('\n', stderr);
+}
+
+void report_render(const struct cli *cli, struct json_object *o)
+{
+	const char *event = qmp_get_str(o, "event", "");
+	bool watched = isatty(STDERR_FILENO) && !cli->quiet;
+
+	if (cli->json)
+		show_json(json_object_get(o));
+	else if (!strcmp(event, "end"))
+		render_end(cli, o);
+	else if (!strcmp(event, "warning"))
+		render_warning(cli, o);
+	else if (!strcmp(event, "text") && !cli->quiet)
+		fputs(qmp_get_str(o, "text", ""), stdout);
+	else if (!strcmp(event, "progress") && watched)
+		render_bar(o);
+	else if (watched)
+		render_row(o, event);
+}

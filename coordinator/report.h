@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How a transaction goes, and how that gets from a migration's own process to the
+ * command that watches it.
+ */
+#ifndef COORDINATOR_REPORT_H
+#define COORDINATOR_REPORT_H
+
+#include "cli.h"
+
+/* Show one object as the user asked for it; borrowed. */
+void report_render(const struct cli *cli, struct json_object *o);
+
+/* Text of the command itself, several lines, for standard output. */
+void report_text(const struct cli *cli, const char *text);
+
+#endif

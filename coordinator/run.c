@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The engine on an event loop. Each action of the engine is one case here, each thing
+ * that happens becomes one event; there is no decision in this file.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <qmp.h>
+
+#include "hv.h"
+
+struct run {
+	sd_event *loop;
+	struct run_ops ops;
+	struct hv *hv[SIDE_COUNT];
+	struct view view;
+	struct vm fresh[SIDE_COUNT]; /* of the look that is out */
+	unsigned looking;	     /* sides that have not answered it */
+	uint32_t look;
+	struct txn *t;
+	struct engine *e;
+	uint32_t asked, writing;
+	unsigned writes; /* copies of the record that are out */
+	struct ls_err write_err;
+	sd_event_source *timer;
+	bool over, pumping, undo;
+	char *record;
+};
+
+static void pump(struct run *run);
+
+static void event(struct run *run, struct event ev)
+{
+	if (!run->e || run->over)
+		return;
+	ev.now_ms = qmp_now_ms();
+	engine_event(run->e, &ev);
+	if (!run->pumping)
+		pump(run);
+}
+
+/* ---- looks ------------------------------------------------------------- */
+
+static void look_done(struct run *run)
+{
+	for (int side = 0; side < SIDE_COUNT; side++) {
+		vm_done(&run->view.vm[side]);
+		run->view.vm[side] = run->fresh[side];
+		memset(&run->fresh[side], 0, sizeof(run->fresh[side]));
+	}
+	run->view.look = run->look;
+	if (run->e && run->ops.progress && run->t->op == OP_MIGRATE &&
+	    vm_mig_under_way(run->view.vm[SIDE_SRC].mig))
+		run->ops.progress(run->ops.arg, &run->view.vm[SIDE_SRC].progress,
+				  run->view.vm[SIDE_SRC].mig);
+	event(run, (struct event){ .kind = EV_OBSERVED, .view = &run->view });
+}
+
+static void looked(struct run *run, enum side side, struct vm *vm)
+{
+	vm_done(&run->fresh[side]);
+	run->fresh[side] = *vm;
+	if (--run->looking == 0)
+		look_done(run);
+}
+
+static void looked_src(void *arg, struct vm *vm)
+{
+	looked(arg, SIDE_SRC, vm);
+}
+
+static void looked_dst(void *arg, struct vm *vm)
+{
+	looked(arg, SIDE_DST, vm);
+}
+
+static void look(struct run *run, uint32_t number)
+{
+	run->look = number;
+	run->looking = run->hv[SIDE_DST] ? 2 : 1;
+	hv_look(run->hv[SIDE_SRC], looked_src, run);
+	if (run->hv[SIDE_DST])
+		hv_look(run->hv[SIDE_DST], looked_dst, run);
+}
+
+/* ---- the other actions -------------------------------------------------- */
+
+static void on_reply(void *arg, const struct ls_err *err)
+{
+	struct run *run = arg;
+
+	event(run, (struct event){ .kind = EV_REPLY, .req = run->asked, .err = *err });
+}
+
+/* After the commit the guest, and its agent with it, is at the destination. */
+static enum side whom(const struct run *run, const struct action *a)
+{
+	bool guest = a->verb == VERB_WINDOW_OPEN || a->verb == VERB_WINDOW_CLOSE;
+
+	return guest && run->t->crossed ? SIDE_DST : a->side;
+}
+
+static void ask(struct run *run, const struct action *a)
+{
+	struct hv_request rq = {
+		.verb = a->verb,
+		.t = run->t,
+		.view = &run->view,
+		.side = whom(run, a),
+		.todo = a->todo,
+		.n = a->n,
+		.level = a->level,
+	};
+
+	run->asked = a->req;
+	hv_ask(run->hv[rq.side], &rq, on_reply, run);
+}
+
+static void on_written(void *arg, const struct ls_err *err)
+{
+	struct run *run = arg;
+
+	if (err->code)
+		run->write_err = *err;
+	if (--run->writes)
+		return;
+	event(run, (struct event){
+			   .kind = run->write_err.code ? EV_WRITE_FAILED : EV_WRITTEN,
+			   .req = run->writing,
+			   .err = run->write_err,
+		   });
+}
+
+/* Both QEMUs of a migration keep the record: whichever is left can be asked what happened. */
+static void write_record(struct run *run, uint32_t number)
+{
+	bool last = run->t->end != END_NONE;
+	int n = txn_save(run->t, run->record, TXN_RECORD_MAX);
+
+	run->writing = number;
+	run->writes = 1;
+	run->write_err = (struct ls_err){ 0 };
+	if (n < 0)
+		ls_err_set(&run->write_err, n, "the record of the transaction is too long");
+	for (int side = 0; side < SIDE_COUNT && n >= 0; side++) {
+		if (!run->hv[side] || run->view.vm[side].run == VM_GONE)
+			continue;
+		run->writes++;
+		if (last)
+			hv_store_clear(run->hv[side], on_written, run);
+		else
+			hv_store_write(run->hv[side], run->record, on_written, run);
+	}
+	on_written(run, &(struct ls_err){ 0 });
+}
+
+static int on_timer(sd_event_source *s, uint64_t now, void *arg)
+{
+	(void)s, (void)now;
+	event(arg, (struct event){ .kind = EV_TIMER });
+	return 0;
+}
+
+static void set_timer(struct run *run, uint64_t at_ms)
+{
+	run->timer = sd_event_source_disable_unref(run->timer);
+	if (at_ms)
+		sd_event_add_time(run->loop, &run->timer, CLOCK_MONOTONIC, at_ms * 1000, 1000,
+				  on_timer, run);
+}
+
+static void carry_out(struct run *run, const struct action *a)
+{
+	switch (a->kind) {
+	case ACT_LOOK:
+		look(run, a->req);
+		break;
+	case ACT_WRITE:
+		write_record(run, a->req);
+		break;
+	case ACT_ASK:
+		ask(run, a);
+		break;
+	case ACT_TIMER:
+		set_timer(run, a->at_ms);
+		break;
+	case ACT_TELL:
+		if (run->ops.tell)
+			run->ops.tell(run->ops.arg, run->t, a);
+		break;
+	case ACT_END:
+		run->over = true;
+		break;
+	}
+}
+
+static void pump(struct run *run)
+{
+	struct action a;
+
+	run->pumping = true;
+	while (engine_next(run->e, &a))
+		carry_out(run, &a);
+	run->pumping = false;
+}
+
+static void on_hint(void *arg, const char *what)
+{
+	(void)what;
+	event(arg, (struct event){ .kind = EV_HINT });
+}
+
+static void on_lost(void *arg)
+{
+	event(arg, (struct event){ .kind = EV_LOST });
+}
+
+/* ---- from outside ------------------------------------------------------- */
+
+int run_txn(struct run *run, struct txn *t, uint64_t deadline_ms)
+{
+	int r = 0;
+
+	run->t = t;
+	run->over = false;
+	run->record = malloc(TXN_RECORD_MAX);
+	run->e = run->record ? engine_new(t, qmp_now_ms(), deadline_ms) : NULL;
+	if (!run->e)
+		return -ENOMEM;
+	if (run->undo)
+		run_cancel(run);
+	pump(run);
+	while (!run->over && r >= 0)
+		r = sd_event_run(run->loop, UINT64_MAX);
+	set_timer(run, 0);
+	engine_free(run->e);
+	run->e = NULL;
+	free(run->record);
+	run->record = NULL;
+	return r < 0 ? r : 0;
+}
+
+void run_cancel(struct run *run)
+{
+	event(run, (struct event){ .kind = EV_CANCEL });
+}
+
+int run_undo(struct run *run, struct txn *t)
+{
+	int r;
+
+	run->undo = true;
+	r = run_txn(run, t, 0);
+	run->undo = false;
+	return r;
+}
+
+void run_join(struct run *run, enum side side, const struct guest *g)
+{
+	struct hv_listener l = { on_hint, on_lost, run };
+
+	if (side == SIDE_SRC && run->hv[SIDE_SRC]) {
+		run->hv[SIDE_DST] = run->hv[SIDE_SRC];
+		run->view.vm[SIDE_DST] = run->view.vm[SIDE_SRC];
+		memset(&run->view.vm[SIDE_SRC], 0, sizeof(struct vm));
+	}
+	run->hv[side] = hv_new(run->loop, g->name, g->qmp, g->agent, &l);
+	if (!run->hv[side])
+		abort();
+}
+
+static int look_error(const struct run *run, struct ls_err *err)
+{
+	for (int side = 0; side < SIDE_COUNT; side++) {
+		if (!run->hv[side] || run->view.vm[side].answers)
+			continue;
+		if (err)
+			*err = *hv_error(run->hv[side]);
+		return hv_error(run->hv[side])->code ? hv_error(run->hv[side])->code : -EPIPE;
+	}
+	return 0;
+}
+
+int run_look(struct run *run, struct ls_err *err)
+{
+	int r = 0;
+
+	look(run, 0);
+	while (run->looking && r >= 0)
+		r = sd_event_run(run->loop, UINT64_MAX);
+	return r < 0 ? r : look_error(run, err);
+}
+
+const struct view *run_view(const struct run *run)
+{
+	return &run->view;
+}
+
+struct hv *run_hv(const struct run *run, enum side side)
+{
+	return run->hv[side];
+}
+
+struct run *run_new(sd_event *loop, const struct guest *src, const struct guest *dst,
+		    const struct run_ops *ops)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	struct hv_listener l = { on_hint, on_lost, run };
+
+	if (!run)
+		return NULL;
+	run->loop = sd_event_ref(loop);
+	if (ops)
+		run->ops = *ops;
+	run->hv[SIDE_SRC] = hv_new(loop, src->name, src->qmp, src->agent, &l);
+	if (dst)
+		run->hv[SIDE_DST] = hv_new(loop, dst->name, dst->qmp, dst->agent, &l);
+	if (!run->hv[SIDE_SRC] || (dst && !run->hv[SIDE_DST])) {
+		run_free(run);
+		return NULL;
+	}
+	return run;
+}
+
+void run_free(struct run *run)
+{
+	if (!run)
+		return;
+	for (int side = 0; side < SIDE_COUNT; side++) {
+		hv_free(run->hv[side]);
+		vm_done(&run->view.vm[side]);
+		vm_done(&run->fresh[side]);
+	}
+	set_timer(run, 0);
+	free(run->record);
+	sd_event_unref(run->loop);
+	free(run);
+}

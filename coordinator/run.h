@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Drives the engine: carries its actions out on the guests, brings back what happens.
+ */
+#ifndef COORDINATOR_RUN_H
+#define COORDINATOR_RUN_H
+
+#include <systemd/sd-event.h>
+
+#include "core/engine.h"
+#include "guests.h"
+
+/**
+ * struct run_ops - Who hears how it goes
+ * @tell:     an ACT_TELL of the engine
+ * @progress: a look while a migration transfers
+ */
+struct run_ops {
+	void (*tell)(void *arg, const struct txn *t, const struct action *a);
+	void (*progress)(void *arg, const struct vm_progress *p, enum vm_mig mig);
+	void *arg;
+};
+
+struct run;
+
+/**
+ * run_new() - The guests of one command
+ * @loop: event loop
+ * @src:  the guest; borrowed
+ * @dst:  where it is to go; NULL unless it migrates; borrowed
+ * @ops:  copied; NULL: nobody wants to know
+ *
+ * Return: NULL when out of memory.
+ */
+struct run *run_new(sd_event *loop, const struct guest *src, const struct guest *dst,
+		    const struct run_ops *ops);
+void run_free(struct run *run);
+
+/**
+ * run_look() - Look once, and wait for it
+ * @run: no transaction may be under way
+ * @err: why a guest did not answer
+ *
+ * Return: 0; -errno of the connection that failed; the view is run_view().
+ */
+int run_look(struct run *run, struct ls_err *err);
+const struct view *run_view(const struct run *run);
+
+/* The hypervisor connection of a side; run->side stays valid for the run's life. */
+struct hv *run_hv(const struct run *run, enum side side);
+
+/**
+ * run_txn() - Walk a transaction to its end
+ * @t:           new or loaded; its end is in t->end
+ * @deadline_ms: qmp_now_ms() clock; 0 none
+ *
+ * Return: 0 (whatever the end), or -errno of the loop itself.
+ */
+int run_txn(struct run *run, struct txn *t, uint64_t deadline_ms);
+
+/* The same for a transaction whose coordinator died: back, unless it can only go forward. */
+int run_undo(struct run *run, struct txn *t);
+
+/**
+ * run_join() - Add the other QEMU of an interrupted migration
+ * @side: which one it is; if SIDE_SRC, the one that the run began with is the destination
+ * @g:    where it is; must live as long as the run
+ */
+void run_join(struct run *run, enum side side, const struct guest *g);
+
+/* Ask for it to be taken back; from a signal's handler in the loop. */
+void run_cancel(struct run *run);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The state vector for people: a line a thing, disagreements in plain words.
+ */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+void show_size(char *buf, size_t len, uint64_t bytes)
+{
+	if (bytes && bytes % GIB == 0)
+		snprintf(buf, len, "%" PRIu64 " GiB", bytes / GIB);
+	else
+		snprintf(buf, len, "%" PRIu64 " MiB", bytes / MIB);
+}
+
+static const char *on_off(bool on)
+{
+	return on ? "online" : "offline";
+}
+
+static bool guest_known(const struct vm *vm)
+{
+	return vm->agent_answers && vm->agent == AGENT_LOCKSTEP;
+}
+
+static void show_cpu(FILE *f, const struct vm *vm, unsigned slot)
+{
+	const struct vm_cpu *c = &vm->cpus[slot];
+	const char *trouble = vm_cpu_trouble(vm, slot);
+
+	if (!c->plugged && !c->present)
+		return;
+	fprintf(f, "  %4u  %-20s", slot, !c->plugged ? "-" : c->id[0] ? c->id : "(since start)");
+	if (!guest_known(vm))
+		fprintf(f, "  ?");
+	else if (!c->present)
+		fprintf(f, "  -");
+	else
+		fprintf(f, "  cpu%-4d %-8s %-8s", c->guest_cpu, on_off(c->device),
+			on_off(c->kernel));
+	fprintf(f, "%s%s\n", trouble ? "  ! " : "", trouble ? trouble : "");
+}
+
+static void show_mem(FILE *f, const struct vm *vm, const struct vm_mem *m)
+{
+	const char *trouble = vm_mem_trouble(vm, m);
+	char size[32], max[32], online[32];
+
+	show_size(size, sizeof(size), m->size);
+	show_size(max, sizeof(max), m->max);
+	show_size(online, sizeof(online), m->guest_online < m->size ? m->guest_online : m->size);
+	fprintf(f, "  %-20s %-10s %s", m->id, m->kind == VM_DIMM ? "dimm" : "virtio-mem", size);
+	if (m->kind == VM_VIRTIO_MEM)
+		fprintf(f, " of %s", max);
+	if (guest_known(vm))
+		fprintf(f, ", %s online", online);
+	fprintf(f, "%s%s\n", trouble ? "  ! " : "", trouble ? trouble : "");
+}
+
+static void show_guest(FILE *f, const struct vm *vm)
+{
+	if (vm->agent == AGENT_LOCKSTEP && vm->agent_answers)
+		fprintf(f, "agent: lockstep-agent%s%s%s%s\n",
+			vm->lock_txn[0] ? ", lock held by " : "", vm->lock_txn,
+			vm->window_txn[0] ? ", migration window open for " : "", vm->window_txn);
+	else if (vm->agent == AGENT_QGA)
+		fprintf(f,
+			"agent: QEMU's guest agent only: CPUs can be brought online, %u are; not\n"
+			"       protected: no lock, no window, no memory, no check of what the "
+			"guest "
+			"does\n",
+			vm->guest_cpus_online);
+	else if (vm->agent == AGENT_LOCKSTEP)
+		fprintf(f, "agent: silent just now (%s)\n", vm->agent_text);
+	else
+		fprintf(f, "agent: none answers (%s): what the guest has online is not known\n",
+			vm->agent_text);
+	if (vm->restore_pending)
+		fprintf(f,
+			"  ! CPUs that a migration window forced online could not be taken offline "
+			"again (lockstep doctor --fix)\n");
+}
+
+static void show_qemu(FILE *f, const char *name, const struct vm *vm)
+{
+	fprintf(f, "%s: %s, QEMU %u.%u.%u, %s\n", name, vm_run_name(vm->run), vm->version / 10000,
+		vm->version / 100 % 100, vm->version % 100, vm->machine);
+	if (vm_mig_under_way(vm->mig))
+		fprintf(f, "migration: %s\n", vm_mig_name(vm->mig));
+	if (vm->surrendered)
+		fprintf(f, "  ! this QEMU has given its guest away; it must not be continued\n");
+	if (vm->claimed_by[0])
+		fprintf(f,
+			"  ! claimed by transaction %s; if no lockstep runs, it was interrupted: "
+			"lockstep recover %s\n",
+			vm->claimed_by, name);
+}
+
+void show_vm(FILE *f, const char *name, const struct vm *vm)
+{
+	char now[32], max[32], online[32];
+
+	show_qemu(f, name, vm);
+	show_guest(f, vm);
+	fprintf(f, "vCPUs: %u of %u plugged", vm_vcpus(vm), vm_vcpus_max(vm));
+	if (guest_known(vm))
+		fprintf(f, ", %u online in every view", vm_vcpus_online(vm));
+	fprintf(f, "\n  slot  qemu                  guest   device   kernel\n");
+	for (unsigned i = 0; i < vm->n_cpus; i++)
+		show_cpu(f, vm, i);
+	show_size(now, sizeof(now), vm_memory(vm));
+	show_size(max, sizeof(max), vm->mem_max);
+	show_size(online, sizeof(online), vm_memory_online(vm));
+	fprintf(f, "memory: %s of %s plugged", now, max);
+	if (guest_known(vm))
+		fprintf(f, ", %s online", online);
+	fputc('\n', f);
+	for (unsigned i = 0; i < vm->n_mems; i++)
+		show_mem(f, vm, &vm->mems[i]);
+}
+
+/* ---- before and after --------------------------------------------------- */
+
+static void one_side(char *buf, size_t len, const struct vm *vm, unsigned slot)
+{
+	const struct vm_cpu *c = slot < vm->n_cpus ? &vm->cpus[slot] : NULL;
+
+	if (!c || !c->plugged)
+		snprintf(buf, len, "-");
+	else if (!guest_known(vm) || !c->present)
+		snprintf(buf, len, "plugged, guest unknown");
+	else
+		snprintf(buf, len, "cpu%d %s/%s", c->guest_cpu, on_off(c->device),
+			 on_off(c->kernel));
+}
+
+static void mem_side(char *buf, size_t len, const struct vm_mem *m)
+{
+	char size[32], online[32];
+
+	if (!m) {
+		snprintf(buf, len, "-");
+		return;
+	}
+	show_size(size, sizeof(size), m->size);
+	show_size(online, sizeof(online), m->guest_online < m->size ? m->guest_online : m->size);
+	snprintf(buf, len, "%s, %s online", size, online);
+}
+
+static void row(FILE *f, const char *what, const char *a, const char *b)
+{
+	fprintf(f, "  %-20s  %-28s  %-28s%s\n", what, a, b, strcmp(a, b) ? "  ! differs" : "");
+}
+
+void show_side_by_side(FILE *f, const struct vm *before, const struct vm *after)
+{
+	char what[80], a[80], b[80];
+
+	fprintf(f, "  %-20s  %-28s  %s\n", "", "before, at the source",
+		"after, at the destination");
+	for (unsigned i = 0; i < before->n_cpus; i++) {
+		if (!before->cpus[i].plugged && (i >= after->n_cpus || !after->cpus[i].plugged))
+			continue;
+		snprintf(what, sizeof(what), "vCPU slot %u", i);
+		one_side(a, sizeof(a), before, i);
+		one_side(b, sizeof(b), after, i);
+		row(f, what, a, b);
+	}
+	for (unsigned i = 0; i < before->n_mems; i++) {
+		mem_side(a, sizeof(a), &before->mems[i]);
+		mem_side(b, sizeof(b), vm_mem_by_id(after, before->mems[i].id));
+		row(f, before->mems[i].id, a, b);
+	}
+	show_size(a, sizeof(a), vm_memory_online(before));
+	show_size(b, sizeof(b), vm_memory_online(after));
+	row(f, "memory online", a, b);
+}
