@@ -86,6 +86,8 @@ $(ALONE): %: %.o $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,json-c)
 
+$(B)/mk/print_errors: $(call obj,$(CORE_SRC))
+
 # Both do all their own set-up. The recursion lets pkg-config be asked after deps ran.
 deps:
 	$(Q)mk/deps build lab fetch check
@@ -96,8 +98,9 @@ demo: deps
 check: deps
 	+$(Q)MAKE="$(MAKE)" B=$(B) tests/run
 
-docs: $(B)/mk/print_protocol $(B)/harness
-	$(Q)$< >docs/protocol.md
+docs: $(B)/mk/print_protocol $(B)/mk/print_errors $(B)/harness
+	$(Q)$(B)/mk/print_protocol >docs/protocol.md
+	$(Q)$(B)/mk/print_errors >docs/errors.md
 	$(Q)mk/print_scenarios $(B) >docs/scenarios.md
 
 PREFIX  ?= /usr/local
