@@ -35,7 +35,7 @@ struct json_object;
 	X(FINDINGS, 9, "doctor: something disagrees and was not (or could not be) healed")
 
 enum exit_code {
-#define X(name, code, text) XC_##name = code,
+#define X(name, code, text) XC_##name = (code),
 	EXIT_CODES(X)
 #undef X
 };

@@ -175,17 +175,29 @@ out:
 	free(text);
 }
 
-/* The numbers of the move are QEMU's; they are gone with the source, so keep the last ones. */
-static struct run_ops ops;
-static struct vm_progress last;
+/* QEMU's numbers of the move are gone with the source: the last ones are kept. */
+struct meter {
+	struct run_ops ops;
+	struct vm_progress last;
+};
 
-static void keep_progress(void *arg, const struct vm_progress *p, enum vm_mig mig)
+static void on_tell(void *arg, const struct txn *t, const struct action *a)
 {
-	last = *p;
-	ops.progress(arg, p, mig);
+	struct meter *m = arg;
+
+	m->ops.tell(m->ops.arg, t, a);
 }
 
-static int run_job(struct session *s, const struct txn_migrate *how, const char *id, int watch)
+static void on_progress(void *arg, const struct vm_progress *p, enum vm_mig mig)
+{
+	struct meter *m = arg;
+
+	m->last = *p;
+	m->ops.progress(m->ops.arg, p, mig);
+}
+
+static int run_job(struct session *s, const struct txn_migrate *how, const char *id, int watch,
+		   const struct meter *meter)
 {
 	struct vm before = copy_vm(&run_view(s->run)->vm[SIDE_SRC]);
 	sd_event_source *src = NULL;
@@ -202,7 +214,7 @@ static int run_job(struct session *s, const struct txn_migrate *how, const char 
 	sd_event_add_io(s->loop, &src, watch, EPOLLIN | EPOLLHUP, on_watcher, s->run);
 	code = session_run(s, t);
 	sd_event_source_disable_unref(src);
-	before.progress = last;
+	before.progress = meter->last;
 	if (t->end == END_DONE)
 		compare(s, &before);
 	vm_done(&before);
@@ -212,7 +224,8 @@ static int run_job(struct session *s, const struct txn_migrate *how, const char 
 
 static int job(struct cli *cli, int watch)
 {
-	struct run_ops wrapped;
+	struct meter meter = { 0 };
+	struct run_ops wrapped = { on_tell, on_progress, &meter };
 	struct txn_migrate m = { 0 };
 	struct guest dst = { .name = "destination" };
 	struct session s;
@@ -228,11 +241,10 @@ static int job(struct cli *cli, int watch)
 	snprintf(dst.agent, sizeof(dst.agent), "%s", m.dst_agent);
 	session_txn_id(id, sizeof(id));
 	snprintf(what, sizeof(what), "migrate, transaction %s", id);
-	report_ops(cli, &ops);
-	wrapped = (struct run_ops){ ops.tell, keep_progress, ops.arg };
+	report_ops(cli, &meter.ops);
 	code = session_open(&s, cli, what, &dst, &wrapped);
 	if (!code)
-		code = run_job(&s, &m, id, watch);
+		code = run_job(&s, &m, id, watch, &meter);
 	session_close(&s);
 	return code;
 }

@@ -86,7 +86,7 @@ struct hv_request {
  * @fn is called once, later, from the loop. A verb of several commands has failed if
  * one of them has; the first error is told.
  */
-void hv_ask(struct hv *hv, const struct hv_request *request, hv_reply_fn fn, void *arg);
+void hv_ask(struct hv *hv, const struct hv_request *rq, hv_reply_fn fn, void *arg);
 
 /**
  * hv_doctor() - The agent's doctor

@@ -199,7 +199,7 @@ static int resize_slots(struct hv *hv, unsigned n)
 
 	if (n == hv->n_slots)
 		return 0;
-	slots = calloc(n, sizeof(*slots));
+	slots = calloc(n + 1, sizeof(*slots));
 	if (!slots)
 		return -ENOMEM;
 	for (unsigned i = 0; i < hv->n_slots; i++)

@@ -245,7 +245,7 @@ static void params(struct hv *hv, const struct hv_request *rq, struct batch *b)
 {
 	unsigned want = rq->verb == VERB_PARAMS_SET ? CAP_OURS : rq->t->mig->caps_before[rq->side];
 	unsigned known = rq->view->vm[rq->side].caps_known;
-	struct qmp_capability list[N_CAPS];
+	struct qmp_capability list[N_CAPS] = { 0 };
 	size_t n = 0;
 
 	for (size_t i = 0; i < N_CAPS; i++) {

@@ -49,6 +49,16 @@ static void event(struct run *run, struct event ev)
 
 /* ---- looks ------------------------------------------------------------- */
 
+/* While it transfers, and once more when it has: only then the downtime is a measured one. */
+static void tell_progress(struct run *run)
+{
+	const struct vm *src = &run->view.vm[SIDE_SRC];
+
+	if (run->e && run->ops.progress && run->t->op == OP_MIGRATE && src->answers &&
+	    (vm_mig_under_way(src->mig) || src->mig == MIG_COMPLETED))
+		run->ops.progress(run->ops.arg, &src->progress, src->mig);
+}
+
 static void look_done(struct run *run)
 {
 	for (int side = 0; side < SIDE_COUNT; side++) {
@@ -57,10 +67,7 @@ static void look_done(struct run *run)
 		memset(&run->fresh[side], 0, sizeof(run->fresh[side]));
 	}
 	run->view.look = run->look;
-	if (run->e && run->ops.progress && run->t->op == OP_MIGRATE &&
-	    vm_mig_under_way(run->view.vm[SIDE_SRC].mig))
-		run->ops.progress(run->ops.arg, &run->view.vm[SIDE_SRC].progress,
-				  run->view.vm[SIDE_SRC].mig);
+	tell_progress(run);
 	event(run, (struct event){ .kind = EV_OBSERVED, .view = &run->view });
 }
 
