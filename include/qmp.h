@@ -318,7 +318,10 @@ typedef void (*qmp_reply_fn)(struct qmp *q, struct json_object *value, const str
 int qmp_submit(struct qmp *q, const char *name, struct json_object *args, qmp_reply_fn fn,
 	       void *arg, struct ls_err *err, uint64_t *ret_id);
 
-/* Stop waiting: the function is not called, the late reply is dropped. */
+/*
+ * Stop waiting: the function is not called, the late reply is dropped. In QMP the
+ * request counts as pending until that reply has come.
+ */
 void qmp_cancel(struct qmp *q, uint64_t id);
 
 /**

@@ -16,10 +16,13 @@
 
 /**
  * struct request - Sent, and no reply yet
- * @id: as on the wire; 0 is never used
+ * @id:   for qmp_cancel(); never used twice
+ * @wire: the id as it was sent
+ * @fn:   NULL: nobody wants the reply, or not any more
+ * @arg:  for @fn
  */
 struct request {
-	uint64_t id;
+	uint64_t id, wire;
 	qmp_reply_fn fn;
 	void *arg;
 };
@@ -34,6 +37,7 @@ struct request {
  * @out:       what is to be sent and the peer has not taken yet
  * @pending:   requests without a reply, in the order sent
  * @n_pending: how many
+ * @wire_used: QMP: bit n is set while a request of @pending has wire id n + 1
  * @events:    events without a reader
  * @next_id:   of the next request
  * @sync_id:   QGA: what the answer to our sync must say
@@ -54,6 +58,7 @@ struct qmp {
 	struct buf out;
 	struct request pending[QMP_PENDING_MAX];
 	unsigned n_pending;
+	uint64_t wire_used[QMP_PENDING_MAX / 64];
 	struct event_queue events;
 	uint64_t next_id, sync_id;
 	bool synced;

@@ -2,8 +2,16 @@
 /*
  * Requests and their replies: matched by id, so they may come in any order.
  *
- * A reply whose id nobody waits for is dropped: its request was cancelled or has
- * run into its deadline. Ids are never used twice on a connection.
+ * DOC: ids
+ *
+ * QEMU 7.2 takes its monitor's input byte by byte: each digit of an id costs a round
+ * trip several microseconds. So in QMP the id on the wire is the least number that
+ * no unanswered request has. A cancelled request keeps its number, and its place in
+ * the table, until its reply has come: no late reply can be taken for another one's.
+ *
+ * An agent may lose requests when it restarts, and late replies to an earlier client
+ * can still be under way on its port. In QGA ids therefore start anywhere, only rise,
+ * and a cancelled request is forgotten at once.
  */
 #include "client.h"
 
@@ -100,27 +108,50 @@ static int write_request(struct qmp *q, const char *verb, const char *name,
 	return 0;
 }
 
+static uint64_t wire_id(const struct qmp *q)
+{
+	if (q->opt.dialect == QMP_DIALECT_QGA)
+		return q->next_id;
+	for (unsigned i = 0; i < QMP_PENDING_MAX / 64; i++)
+		if (~q->wire_used[i])
+			return i * 64 + __builtin_ctzll(~q->wire_used[i]) + 1;
+	return 0; /* never: there are as many numbers as places in the table */
+}
+
+static void mark_wire_id(struct qmp *q, uint64_t wire, bool used)
+{
+	uint64_t *word, bit;
+
+	if (q->opt.dialect == QMP_DIALECT_QGA)
+		return;
+	word = &q->wire_used[(wire - 1) / 64];
+	bit = 1ULL << ((wire - 1) % 64);
+	*word = used ? *word | bit : *word & ~bit;
+}
+
 /* @args is borrowed here. */
 static int request_queue(struct qmp *q, const char *verb, const char *name,
-			 struct json_object *args, struct ls_err *err)
+			 struct json_object *args, uint64_t wire, struct ls_err *err)
 {
 	if (check_name(name, err) < 0)
 		return -EINVAL;
 	if (q->n_pending == QMP_PENDING_MAX)
 		return ls_err_set(err, -ENOBUFS, "%s: %d requests without an answer", q->address,
 				  QMP_PENDING_MAX);
-	return write_request(q, verb, name, args, q->next_id, err);
+	return write_request(q, verb, name, args, wire, err);
 }
 
 int request_send(struct qmp *q, const char *verb, const char *name, struct json_object *args,
 		 qmp_reply_fn fn, void *arg, struct ls_err *err, uint64_t *ret_id)
 {
-	int r = request_queue(q, verb, name, args, err);
+	uint64_t wire = wire_id(q);
+	int r = request_queue(q, verb, name, args, wire, err);
 
 	json_object_put(args);
 	if (r < 0)
 		return r;
-	q->pending[q->n_pending++] = (struct request){ q->next_id, fn, arg };
+	mark_wire_id(q, wire, true);
+	q->pending[q->n_pending++] = (struct request){ q->next_id, wire, fn, arg };
 	if (ret_id)
 		*ret_id = q->next_id;
 	q->next_id++;
@@ -130,16 +161,21 @@ int request_send(struct qmp *q, const char *verb, const char *name, struct json_
 
 /* ---- answers ---------------------------------------------------------- */
 
-/* Remove the request with this id; false if there is none. */
-static bool request_take(struct qmp *q, uint64_t id, struct request *ret)
+static void request_remove(struct qmp *q, unsigned i)
+{
+	mark_wire_id(q, q->pending[i].wire, false);
+	q->n_pending--;
+	memmove(&q->pending[i], &q->pending[i + 1], (q->n_pending - i) * sizeof(q->pending[0]));
+}
+
+/* Remove the request with this wire id; false if there is none. */
+static bool request_take(struct qmp *q, uint64_t wire, struct request *ret)
 {
 	for (unsigned i = 0; i < q->n_pending; i++) {
-		if (q->pending[i].id != id)
+		if (q->pending[i].wire != wire)
 			continue;
 		*ret = q->pending[i];
-		q->n_pending--;
-		memmove(&q->pending[i], &q->pending[i + 1],
-			(q->n_pending - i) * sizeof(q->pending[0]));
+		request_remove(q, i);
 		return true;
 	}
 	return false;
@@ -147,9 +183,14 @@ static bool request_take(struct qmp *q, uint64_t id, struct request *ret)
 
 void qmp_cancel(struct qmp *q, uint64_t id)
 {
-	struct request gone;
-
-	request_take(q, id, &gone);
+	for (unsigned i = 0; i < q->n_pending; i++) {
+		if (q->pending[i].id != id)
+			continue;
+		q->pending[i].fn = NULL;
+		if (q->opt.dialect == QMP_DIALECT_QGA)
+			request_remove(q, i);
+		return;
+	}
 }
 
 /* One line out of what the peer says: no control bytes, cut to fit. */
@@ -189,6 +230,6 @@ void request_fail_all(struct qmp *q, const struct ls_err *why)
 	struct request r;
 
 	for (unsigned n = q->n_pending; n && q->n_pending; n--)
-		if (request_take(q, q->pending[0].id, &r) && r.fn)
+		if (request_take(q, q->pending[0].wire, &r) && r.fn)
 			r.fn(q, NULL, &err, r.arg);
 }

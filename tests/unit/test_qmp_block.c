@@ -135,7 +135,7 @@ static void test_when_a_reply_comes_late_then_it_is_dropped(void **state)
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
 	assert_int_equal(qmp_command(q, "a", NULL, in_ms(SHORT_MS), NULL, NULL), -ETIMEDOUT);
-	say(fd, "{\"return\": {\"n\": 1}, \"id\": 2}{\"return\": {\"n\": 2}, \"id\": 3}");
+	say(fd, "{\"return\": {\"n\": 1}, \"id\": 1}{\"return\": {\"n\": 2}, \"id\": 2}");
 	assert_int_equal(qmp_command(q, "b", NULL, in_ms(HANG_MS), NULL, &v), 0);
 	assert_int_equal(qmp_get_int(v, "n", 0), 2);
 	json_object_put(v);
@@ -211,7 +211,7 @@ static void test_when_waiting_for_an_event_then_it_comes_or_the_deadline_does(vo
 
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
-	say(fd, "{\"event\": \"STOP\"}{\"return\": {}, \"id\": 2}");
+	say(fd, "{\"event\": \"STOP\"}{\"return\": {}, \"id\": 1}");
 	assert_int_equal(qmp_command(q, "stop", NULL, in_ms(HANG_MS), NULL, NULL), 0);
 	assert_int_equal(qmp_event_wait(q, in_ms(HANG_MS), &err, &e), 0);
 	assert_string_equal(e.name, "STOP");
@@ -238,7 +238,7 @@ static void test_when_events_flood_then_the_reply_is_still_found(void **state)
 	for (int i = 0; i < 1000; i++)
 		memcpy(flood + i * (sizeof(event) - 1), event, sizeof(event));
 	say(fd, flood);
-	say(fd, "{\"return\": {}, \"id\": 2}");
+	say(fd, "{\"return\": {}, \"id\": 1}");
 	assert_int_equal(qmp_command(q, "a", NULL, in_ms(HANG_MS), NULL, NULL), 0);
 	qmp_close(q);
 	close(fd);

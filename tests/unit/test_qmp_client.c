@@ -182,7 +182,7 @@ static void test_when_refused_then_class_and_sentence_arrive(void **state)
 	q = ready_by_hand(NULL, &fd);
 	assert_int_equal(qmp_submit(q, "device_del", NULL, take_note, &note, NULL, NULL), 0);
 	say(fd, "{\"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"gone\\u001b[2J\\nold\"}, "
-		"\"id\": 2}\n");
+		"\"id\": 1}\n");
 	assert_int_equal(turn(q, NULL), 0);
 	assert_int_equal(note.code, -EREMOTEIO);
 	assert_string_equal(note.err.class, "DeviceNotFound");
@@ -204,10 +204,65 @@ static void test_when_cancelled_then_the_late_reply_is_dropped(void **state)
 	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &gone, NULL, &id), 0);
 	assert_int_equal(qmp_submit(q, "b", NULL, take_note, &kept, NULL, NULL), 0);
 	qmp_cancel(q, id);
-	say(fd, "{\"return\": {\"n\": 1}, \"id\": 2}{\"return\": {\"n\": 2}, \"id\": 3}");
+	say(fd, "{\"return\": {\"n\": 1}, \"id\": 1}{\"return\": {\"n\": 2}, \"id\": 2}");
 	assert_int_equal(turn(q, NULL), 0);
 	assert_int_equal(gone.calls, 0);
 	assert_int_equal(kept.n, 2);
+	qmp_close(q);
+	close(fd);
+}
+
+/* QMP: the number of a cancelled request is used again after its reply, not before. */
+static void test_when_cancelled_then_its_number_is_not_used_before_its_reply(void **state)
+{
+	struct note gone = { 0 }, next = { 0 }, third = { 0 };
+	struct qmp *q;
+	char buf[512];
+	uint64_t id;
+	int fd;
+
+	(void)state;
+	q = ready_by_hand(NULL, &fd);
+	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &gone, NULL, &id), 0);
+	qmp_cancel(q, id);
+	assert_int_equal(qmp_submit(q, "b", NULL, take_note, &next, NULL, NULL), 0);
+	assert_string_equal(heard(fd, buf, sizeof(buf)),
+			    "{\"execute\":\"a\",\"id\":1}\n{\"execute\":\"b\",\"id\":2}\n");
+	say(fd, "{\"return\": {\"n\": 1}, \"id\": 1}{\"return\": {\"n\": 2}, \"id\": 2}");
+	assert_int_equal(turn(q, NULL), 0);
+	assert_int_equal(gone.calls, 0);
+	assert_int_equal(next.n, 2);
+	assert_int_equal(qmp_submit(q, "c", NULL, take_note, &third, NULL, NULL), 0);
+	assert_string_equal(heard(fd, buf, sizeof(buf)), "{\"execute\":\"c\",\"id\":1}\n");
+	qmp_cancel(q, id); /* long gone: must not hit the new owner of its number */
+	say(fd, "{\"return\": {\"n\": 3}, \"id\": 1}");
+	assert_int_equal(turn(q, NULL), 0);
+	assert_int_equal(third.n, 3);
+	qmp_close(q);
+	close(fd);
+}
+
+/* Requests that were given up count as pending until they are answered. */
+static void test_when_all_are_cancelled_then_the_limit_still_holds(void **state)
+{
+	struct note note = { 0 };
+	struct qmp *q;
+	uint64_t id;
+	int fd, n = 0;
+
+	(void)state;
+	q = ready_by_hand(NULL, &fd);
+	while (qmp_submit(q, "a", NULL, take_note, &note, NULL, &id) == 0) {
+		qmp_cancel(q, id);
+		n++;
+	}
+	assert_int_equal(n, QMP_PENDING_MAX);
+	say(fd, "{\"return\": {}, \"id\": 200}");
+	assert_int_equal(turn(q, NULL), 0);
+	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &note, NULL, &id), 0);
+	say(fd, "{\"return\": {}, \"id\": 200}");
+	assert_int_equal(turn(q, NULL), 0);
+	assert_int_equal(note.calls, 1);
 	qmp_close(q);
 	close(fd);
 }
@@ -222,11 +277,11 @@ static void test_when_a_reply_has_a_wrong_id_then_nobody_gets_it(void **state)
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
 	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &note, NULL, NULL), 0);
-	say(fd, "{\"return\": 1, \"id\": 77}{\"return\": 1}{\"return\": 1, \"id\": \"2\"}"
-		"{\"return\": 1, \"id\": -2}{\"return\": 1, \"id\": null}");
+	say(fd, "{\"return\": 1, \"id\": 77}{\"return\": 1}{\"return\": 1, \"id\": \"1\"}"
+		"{\"return\": 1, \"id\": -1}{\"return\": 1, \"id\": null}");
 	assert_int_equal(turn(q, NULL), 0);
 	assert_int_equal(note.calls, 0);
-	say(fd, "{\"return\": 1, \"id\": 2}{\"return\": 1, \"id\": 2}");
+	say(fd, "{\"return\": 1, \"id\": 1}{\"return\": 1, \"id\": 1}");
 	assert_int_equal(turn(q, NULL), 0);
 	assert_int_equal(note.calls, 1);
 	qmp_close(q);
@@ -448,7 +503,7 @@ static void test_when_closed_inside_a_reply_then_all_pending_are_told(void **sta
 	q = ready_by_hand(NULL, &fd);
 	for (size_t i = 0; i < COUNT(notes); i++)
 		assert_int_equal(qmp_submit(q, "a", NULL, take_note, &notes[i], NULL, NULL), 0);
-	say(fd, "{\"return\": {\"n\": 1}, \"id\": 2} {\"return\": {\"n");
+	say(fd, "{\"return\": {\"n\": 1}, \"id\": 1} {\"return\": {\"n");
 	close(fd);
 	assert_int_equal(turn(q, &err), -EPIPE);
 	assert_int_equal(notes[0].n, 1);
@@ -467,7 +522,7 @@ static void test_when_closed_inside_a_reply_then_all_pending_are_told(void **sta
 static void test_when_a_qemu_talks_nonsense_then_dies(void **state)
 {
 	static const char *const nonsense[] = {
-		"hello\n", "[]", "5 ", "{}", "{\"id\": 2}", "{\"error\": {}}", "\"x\"", "{'a'}",
+		"hello\n", "[]", "5 ", "{}", "{\"id\": 1}", "{\"error\": {}}", "\"x\"", "{'a'}",
 	};
 
 	(void)state;
@@ -653,6 +708,8 @@ int main(void)
 		test(test_when_replies_come_out_of_order_then_each_finds_its_request),
 		test(test_when_refused_then_class_and_sentence_arrive),
 		test(test_when_cancelled_then_the_late_reply_is_dropped),
+		test(test_when_cancelled_then_its_number_is_not_used_before_its_reply),
+		test(test_when_all_are_cancelled_then_the_limit_still_holds),
 		test(test_when_a_reply_has_a_wrong_id_then_nobody_gets_it),
 		test(test_when_a_reply_function_submits_then_that_is_sent_too),
 		test(test_when_arguments_are_no_json_then_nothing_is_sent),
