@@ -146,6 +146,7 @@ const struct table table_memory = {
 struct plan {
 	const struct vm *vm;
 	const char *id;
+	uint64_t wish; /* bytes */
 	struct item items[LS_MEM_DEVICES_MAX];
 	unsigned n;
 	uint64_t left; /* bytes still to find a place for */
@@ -165,17 +166,23 @@ static void take(struct plan *p, const struct vm_mem *m, uint64_t goal)
 	snprintf(it->backend, sizeof(it->backend), "%s", m->backend);
 }
 
+/* Given and not used: the guest has not followed the request, or not brought it online. */
+static bool lags(const struct vm *vm, const struct vm_mem *m)
+{
+	return m->size < m->requested || (vm->agent == AGENT_LOCKSTEP && m->guest_online < m->size);
+}
+
 static void grow_virtio_mem(struct plan *p)
 {
 	for (unsigned i = 0; i < p->vm->n_mems; i++) {
 		const struct vm_mem *m = &p->vm->mems[i];
-		uint64_t room = m->max - m->requested;
+		uint64_t room = m->max > m->requested ? m->max - m->requested : 0;
 
 		if (m->kind != VM_VIRTIO_MEM || !m->plugged)
 			continue;
 		room = room < p->left ? room : p->left;
 		room -= m->granule ? room % m->granule : 0;
-		if (!room && m->guest_online >= m->size)
+		if (!room && !lags(p->vm, m))
 			continue;
 		take(p, m, m->requested + room);
 		p->left -= room;
@@ -206,27 +213,48 @@ static uint64_t unreserved(const struct vm *vm)
 	return used < vm->mem_max ? vm->mem_max - used : 0;
 }
 
-static int add_dimm(struct plan *p, struct ls_err *err)
+/* Where no DIMM can be had: what the virtio-mem devices alone would reach. */
+static int no_dimm(const struct plan *p, const char *why, struct ls_err *err)
 {
-	int slot = free_slot(p->vm);
-	uint64_t block = block_bytes(p->vm), room = unreserved(p->vm);
-	struct item *it = &p->items[p->n];
+	return ls_err_set(err, -ENOSPC,
+			  "%" PRIu64 " MiB cannot be had: %" PRIu64 " MiB of it would need "
+			  "another DIMM, and %s; at most %" PRIu64 " MiB can be had without",
+			  p->wish / MIB, p->left / MIB, why, (p->wish - p->left) / MIB);
+}
 
+static int check_dimm(const struct plan *p, int slot, struct ls_err *err)
+{
+	uint64_t block = block_bytes(p->vm), room = unreserved(p->vm);
+	uint64_t below = p->wish - p->left % block;
+	char above[40] = "";
+
+	room -= room % block;
 	if (slot < 0)
-		return ls_err_set(err, -ENOSPC,
-				  "%" PRIu64 " MiB more need a DIMM slot, and all %u "
-				  "are in use",
-				  p->left / MIB, p->vm->mem_slots);
-	if (p->left % block)
-		return ls_err_set(err, -EINVAL,
-				  "%" PRIu64 " MiB would have to come as a DIMM, which "
-				  "must be a multiple of the guest's memory block, %" PRIu64 " MiB",
-				  p->left / MIB, block / MIB);
+		return no_dimm(p, "no DIMM slot is free", err);
+	if (room < block || p->n == LS_MEM_DEVICES_MAX)
+		return no_dimm(p, "all of maxmem is set aside for the devices there are", err);
 	if (p->left > room)
 		return ls_err_set(err, -ENOSPC,
-				  "%" PRIu64 " MiB more do not fit: %" PRIu64
-				  " MiB of maxmem are not set aside for a device",
-				  p->left / MIB, room / MIB);
+				  "%" PRIu64 " MiB cannot be had: the rest of maxmem is set "
+				  "aside for other devices; at most %" PRIu64 " MiB can be had",
+				  p->wish / MIB, (p->wish - p->left + room) / MIB);
+	if (p->left % block == 0)
+		return 0;
+	if (p->left < room)
+		snprintf(above, sizeof(above), " or %" PRIu64 " MiB", (below + block) / MIB);
+	return ls_err_set(err, -EINVAL,
+			  "%" PRIu64 " MiB cannot be had: a DIMM is whole memory blocks of the "
+			  "guest, %" PRIu64 " MiB each; %" PRIu64 " MiB%s can be had",
+			  p->wish / MIB, block / MIB, below / MIB, above);
+}
+
+static int add_dimm(struct plan *p, struct ls_err *err)
+{
+	int slot = free_slot(p->vm), r = check_dimm(p, slot, err);
+	struct item *it = &p->items[p->n];
+
+	if (r < 0)
+		return r;
 	*it = (struct item){ .kind = VM_DIMM, .slot = slot, .size = p->left, .goal = 1 };
 	snprintf(it->id, sizeof(it->id), PLAN_ID_PREFIX "%s-%d", p->id, slot);
 	snprintf(it->backend, sizeof(it->backend), PLAN_ID_PREFIX "%s-%d" PLAN_BACKEND_SUFFIX,
@@ -240,14 +268,14 @@ static void shrink_virtio_mem(struct plan *p)
 {
 	for (unsigned i = 0; i < p->vm->n_mems; i++) {
 		const struct vm_mem *m = &p->vm->mems[i];
-		uint64_t give = m->size < p->left ? m->size : p->left;
+		uint64_t give = m->requested < p->left ? m->requested : p->left;
 
 		if (m->kind != VM_VIRTIO_MEM || !m->plugged)
 			continue;
 		give -= m->granule ? give % m->granule : 0;
 		if (!give)
 			continue;
-		take(p, m, m->size - give);
+		take(p, m, m->requested - give);
 		p->left -= give;
 	}
 }
@@ -286,17 +314,18 @@ static void take_offline_dimms(struct plan *p)
 	}
 }
 
-static int fit(struct plan *p, uint64_t bytes, bool up, struct ls_err *err)
+static int fit_up(struct plan *p, uint64_t now, struct ls_err *err)
 {
-	uint64_t now = vm_memory(p->vm);
+	p->left = p->wish - now;
+	grow_virtio_mem(p);
+	if (p->vm->agent == AGENT_LOCKSTEP)
+		take_offline_dimms(p);
+	return p->left ? add_dimm(p, err) : 0;
+}
 
-	p->left = up ? bytes - now : now - bytes;
-	if (up) {
-		grow_virtio_mem(p);
-		if (p->vm->agent == AGENT_LOCKSTEP)
-			take_offline_dimms(p);
-		return p->left ? add_dimm(p, err) : 0;
-	}
+static int fit_down(struct plan *p, uint64_t now, struct ls_err *err)
+{
+	p->left = now - p->wish;
 	shrink_virtio_mem(p);
 	drop_dimms(p);
 	if (!p->left)
@@ -305,32 +334,52 @@ static int fit(struct plan *p, uint64_t bytes, bool up, struct ls_err *err)
 			  "%" PRIu64 " MiB cannot be reached: the rest is boot memory "
 			  "or DIMMs that only go whole; the nearest are %" PRIu64
 			  " MiB and %" PRIu64 " MiB (now)",
-			  bytes / MIB, (bytes + p->left) / MIB, now / MIB);
+			  p->wish / MIB, (p->wish + p->left) / MIB, now / MIB);
+}
+
+/* What it will be when the guest has followed every request: plans build on that. */
+static uint64_t asked_for(const struct vm *vm)
+{
+	uint64_t sum = vm->mem_boot;
+
+	for (unsigned i = 0; i < vm->n_mems; i++) {
+		const struct vm_mem *m = &vm->mems[i];
+
+		if (m->plugged)
+			sum += m->kind == VM_VIRTIO_MEM ? m->requested : m->size;
+	}
+	return sum;
 }
 
 static int check_range(const struct vm *vm, uint64_t bytes, struct ls_err *err)
 {
+	if (vm->n_mems > LS_MEM_DEVICES_MAX)
+		return ls_err_set(err, -E2BIG, "%u memory devices: at most %d are understood",
+				  vm->n_mems, LS_MEM_DEVICES_MAX);
 	if (bytes < vm->mem_boot || bytes > vm->mem_max)
 		return ls_err_set(err, -EINVAL,
 				  "%" PRIu64 " MiB cannot be had: this guest takes %" PRIu64
 				  " MiB (its boot memory) to %" PRIu64 " MiB (maxmem)",
 				  bytes / MIB, vm->mem_boot / MIB, vm->mem_max / MIB);
 	if (bytes % MIB)
-		return ls_err_set(err, -EINVAL, "%" PRIu64 " bytes are not whole MiB", bytes);
+		return ls_err_set(err, -EINVAL,
+				  "%" PRIu64 " bytes are not whole MiB: %" PRIu64 " MiB are the "
+				  "next below",
+				  bytes, bytes / MIB);
 	return 0;
 }
 
 int plan_memory(const struct vm *vm, const char *id, uint64_t bytes, struct ls_err *err,
 		struct txn **ret_txn)
 {
-	uint64_t now = vm_memory(vm);
+	uint64_t now = asked_for(vm);
 	bool up = bytes >= now;
-	struct plan p = { .vm = vm, .id = id };
+	struct plan p = { .vm = vm, .id = id, .wish = bytes };
 	int r = check_range(vm, bytes, err);
 
 	*ret_txn = NULL;
 	if (!r)
-		r = fit(&p, bytes, up, err);
+		r = up ? fit_up(&p, now, err) : fit_down(&p, now, err);
 	if (r < 0)
 		return r;
 	if (!p.n)

@@ -120,6 +120,12 @@ static struct txn *choose_up(const struct vm *vm, const char *id, unsigned count
 	return t;
 }
 
+/* QEMU started with it, or the guest cannot do without it: it stays. */
+static bool removable(const struct vm_cpu *c)
+{
+	return c->plugged && c->id[0] && !c->fixed;
+}
+
 static struct txn *choose_down(const struct vm *vm, const char *id, unsigned count)
 {
 	unsigned excess = vm_vcpus(vm) - count, n = 0, slots[LS_CPUS_MAX];
@@ -128,7 +134,7 @@ static struct txn *choose_down(const struct vm *vm, const char *id, unsigned cou
 	for (unsigned i = vm->n_cpus; i-- > 0 && excess;) {
 		const struct vm_cpu *c = &vm->cpus[i];
 
-		if (!c->plugged || !c->id[0] || c->fixed || c->vcpus > excess)
+		if (!removable(c) || c->vcpus > excess)
 			continue;
 		excess -= c->vcpus;
 		slots[n++] = i;
@@ -143,19 +149,25 @@ static struct txn *choose_down(const struct vm *vm, const char *id, unsigned cou
 
 /* ---- what would work -------------------------------------------------- */
 
+static unsigned step_of(const struct vm *vm)
+{
+	return vm->n_cpus && vm->cpus[0].vcpus ? vm->cpus[0].vcpus : 1;
+}
+
+/* What cannot be unplugged; some vCPU there must be. */
 static unsigned least(const struct vm *vm)
 {
 	unsigned sum = 0;
 
 	for (unsigned i = 0; i < vm->n_cpus; i++)
-		if (vm->cpus[i].plugged && !vm->cpus[i].id[0])
+		if (vm->cpus[i].plugged && !removable(&vm->cpus[i]))
 			sum += vm->cpus[i].vcpus;
-	return sum;
+	return sum ? sum : step_of(vm);
 }
 
 static int check_count(const struct vm *vm, unsigned count, struct ls_err *err)
 {
-	unsigned lo = least(vm), hi = vm_vcpus_max(vm), step = vm->n_cpus ? vm->cpus[0].vcpus : 1;
+	unsigned lo = least(vm), hi = vm_vcpus_max(vm), step = step_of(vm);
 
 	if (count >= lo && count <= hi && count % step == 0)
 		return 0;

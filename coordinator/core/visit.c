@@ -264,7 +264,8 @@ static bool judge_row(struct engine *e, const struct view *v)
 			return end_row_failed(e, &err);
 	}
 	measure(e, v);
-	if (e->cancelled)
+	/* What is to be taken back needs the holds as much as going on does. */
+	if (e->cancelled && !(e->visit.hold && e->t->entered))
 		return end_cancel(e);
 	if (blind)
 		return not_seen(e);
