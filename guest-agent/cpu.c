@@ -93,7 +93,11 @@ static int cpu_look(struct device *dev, struct ls_err *err)
 	dev->fixed = r < 0;
 	dev->online = r < 0 ? dev->kernel : online == 1;
 	dev->state = cpu_state(dev);
-	if (!dev->known)
+	/*
+	 * The kernel announces a CPU before it links its ACPI name to it
+	 * (acpi_processor_add(): arch_register_cpu(), then acpi_bind_one()).
+	 */
+	if (dev->slot < 0)
 		dev->slot = read_slot(dev);
 	return 0;
 }

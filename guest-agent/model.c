@@ -167,10 +167,10 @@ static void settle_set(struct device_set *set)
 
 	for (i = 0; i < set->n; i++) {
 		struct device *dev = set->dev[i];
-		bool is_new = !dev->known;
+		bool is_new = !dev->known, nameless = dev->slot < 0;
 
 		if (dev->present && device_look(dev, "foreign", NULL) == 0) {
-			if (is_new)
+			if (is_new || (nameless && dev->slot >= 0))
 				tell_presence(dev, "present");
 			set->dev[kept++] = dev;
 			continue;

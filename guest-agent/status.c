@@ -78,7 +78,7 @@ static struct json_object *cpu_object(const struct view_cpu *c, bool kernel)
 	return o;
 }
 
-/* Return: whether the mask has moved since the snapshot. */
+/* Return: whether another scan would say more: the mask has moved, or a slot was not known. */
 static bool add_cpus_rcu(struct json_object *o, const struct view *v, const struct cpus *mask)
 {
 	struct json_object *cpus = json_object_new_array();
@@ -88,7 +88,7 @@ static bool add_cpus_rcu(struct json_object *o, const struct view *v, const stru
 	for (i = 0; i < v->n_cpus; i++) {
 		bool kernel = mask ? cpus_has(mask, v->cpu[i].cpu) : v->cpu[i].kernel;
 
-		moved |= kernel != v->cpu[i].kernel;
+		moved |= kernel != v->cpu[i].kernel || v->cpu[i].slot < 0;
 		json_object_array_add(cpus, cpu_object(&v->cpu[i], kernel));
 	}
 	json_object_object_add(o, "cpus", cpus);
