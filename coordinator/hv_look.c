@@ -688,6 +688,18 @@ void look_connection(struct hv *hv)
 		look_step(k);
 }
 
+/* One connection a look: what was wrong with it is the answer. */
+void look_lost(struct hv *hv, const struct ls_err *err)
+{
+	struct look *k = hv->look;
+
+	if (!k || k->tell)
+		return;
+	if (!k->err.code)
+		k->err = *err;
+	finish(k, false);
+}
+
 static int on_late(sd_event_source *s, uint64_t now, void *arg)
 {
 	struct look *k = arg;

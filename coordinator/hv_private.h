@@ -102,6 +102,7 @@ sd_event_source *hv_after(struct hv *hv, uint64_t ms, sd_event_time_handler_t fn
 
 /* hv_look.c */
 void look_connection(struct hv *hv);
+void look_lost(struct hv *hv, const struct ls_err *err);
 void look_free(struct hv *hv);
 void look_queries_free(struct hv *hv);
 

@@ -463,8 +463,7 @@ static void on_monitor_lost(void *arg, const struct ls_err *err)
 {
 	struct hv *hv = arg;
 
-	(void)err;
-	look_connection(hv);
+	look_lost(hv, err);
 	hv->listener.lost(hv->listener.arg);
 }
 
