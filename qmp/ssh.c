@@ -141,6 +141,7 @@ static void run_ssh(const struct ssh *s, int errors, pid_t parent)
 			 "--",
 			 (char *)s->host,
 			 NULL };
+	static const char lost[] = "no ssh program in PATH\n";
 	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
 
@@ -152,6 +153,7 @@ static void run_ssh(const struct ssh *s, int errors, pid_t parent)
 	    dup2(errors, 2) < 0)
 		_exit(126);
 	execvp(argv[0], argv);
+	(void)!write(2, lost, sizeof(lost) - 1);
 	_exit(127);
 }
 
