@@ -133,6 +133,7 @@ const struct verb verbs[] = {
 	{ "ask", verb_ask, "GUEST COMMAND [{ARGUMENTS}] [OUTCOME]", "Send a command to the agent in the guest." },
 	{ "at", verb_at, "GUEST status VALUE|event NAME ACTION ...", "When QEMU says this, do that; it must happen before the scenario ends." },
 	{ "kill", verb_kill, "NAME", "SIGKILL to a guest's QEMU or a background command." },
+	{ "kill-all", verb_kill_all, "NAME", "SIGKILL to a background command and to all that it has started." },
 	{ "stop", verb_stop, "NAME", "SIGSTOP to it: it hangs." },
 	{ "cont", verb_cont, "NAME", "SIGCONT to it." },
 	{ "interrupt", verb_interrupt, "NAME", "SIGINT to it: Ctrl-C." },

@@ -21,5 +21,6 @@ int verb_ask(struct args *a);
 int verb_lockstep(struct args *a);
 int verb_background(struct args *a);
 int verb_wait(struct args *a);
+int verb_kill_all(struct args *a);
 
 #endif

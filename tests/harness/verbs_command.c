@@ -2,6 +2,7 @@
 /* Verbs that give a command: to QEMU, to the agent, or to lockstep. */
 #include "verbs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -12,6 +13,12 @@
 
 #include "outcome.h"
 #include "show.h"
+
+#define LOCKSTEP_MARK                                                                              \
+	"LOCKSTEP_HARNESS_COMMAND=" /* in the environment of what a command starts                 \
+				     */
+#define LOCKSTEP_ENV_BYTES 65536
+#define LOCKSTEP_LOOK_MS   5 /* between two looks at processes that are being killed */
 
 /* ---- monitor ---------------------------------------------------------- */
 
@@ -113,15 +120,80 @@ static int lockstep_start(struct args *a, struct argv *argv, char output[LS_PATH
 	struct ls_err err;
 	int started;
 
+	snprintf(output, LS_PATH_BYTES, "%.90s/out.%d", r->lab.dir, ++r->outputs);
+	argv_add(&env, LOCKSTEP_MARK "%s", output);
 	argv_add(&env, "LOCKSTEP_GUESTS_D=%s/guests.d", r->lab.dir);
 	argv_add(&env, "HOME=%s", r->lab.dir);
 	argv_add(&env, "TMPDIR=%s", r->lab.dir);
 	argv_add(&env, "XDG_RUNTIME_DIR=%s", r->lab.dir);
 	argv_add(&env, "XDG_STATE_HOME=%s/state", r->lab.dir);
-	snprintf(output, LS_PATH_BYTES, "%.90s/out.%d", r->lab.dir, ++r->outputs);
 	started = proc_start(&r->lab.pump, argv->v, env.v, output, &err, ret_proc);
 	argv_done(&env);
 	return started < 0 ? args_fail(a, "%s", err.text) : 0;
+}
+
+/* Whether a process has inherited the mark of a command. */
+static bool lockstep_marked(const char *pid, const char *mark)
+{
+	char path[64], env[LOCKSTEP_ENV_BYTES];
+	size_t len = strlen(mark) + 1, n;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/environ", pid);
+	in = fopen(path, "re");
+	if (!in)
+		return false;
+	n = fread(env, 1, sizeof(env) - 1, in);
+	fclose(in);
+	env[n] = '\0';
+	for (const char *at = env; at < env + n; at += strlen(at) + 1)
+		if ((size_t)(env + n - at) >= len && !memcmp(at, mark, len))
+			return true;
+	return false;
+}
+
+/* A detached process has no parent that would tell whose it is; the mark does. */
+static int lockstep_kill_marked(const char *mark)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *d;
+	int n = 0;
+
+	if (!proc)
+		abort();
+	while ((d = readdir(proc))) {
+		if (d->d_name[0] < '1' || d->d_name[0] > '9' || !lockstep_marked(d->d_name, mark))
+			continue;
+		kill(atoi(d->d_name), SIGKILL);
+		n++;
+	}
+	closedir(proc);
+	return n;
+}
+
+/* Returns once the last of them is gone: what they held is free then. */
+static int lockstep_kill_all(struct args *a, const char *output)
+{
+	uint64_t deadline_ms = qmp_now_ms() + LAB_CALL_MS;
+	ls_autofree char *mark = NULL;
+
+	if (asprintf(&mark, LOCKSTEP_MARK "%s", output) < 0)
+		abort();
+	while (lockstep_kill_marked(mark) > 0) {
+		if (qmp_now_ms() >= deadline_ms)
+			return args_fail(a, "what it has started cannot be killed");
+		pump_once(&a->run->lab.pump, qmp_now_ms() + LOCKSTEP_LOOK_MS);
+	}
+	return 0;
+}
+
+int verb_kill_all(struct args *a)
+{
+	struct job *j;
+
+	if (args_job(a, &j) < 0 || args_end(a) < 0)
+		return -EINVAL;
+	return a->run->dry ? 0 : lockstep_kill_all(a, j->output);
 }
 
 /* Waits for a command's end and compares. */

@@ -4,7 +4,7 @@
  * (by size and time of change; the builder leaves them alone when they would not
  * change), and every word of the command line except paths of sockets. A guest
  * with other settings has an image of its own. Images of an initrd that is there
- * no more are removed when a new one is made.
+ * no more are removed when a new one is made, ten minutes after their last use.
  */
 #include "warm.h"
 
@@ -16,12 +16,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <lockstep/cleanup.h>
 
-#define WARM_SAVE_MS 60000 /* 97 MiB through a pipe take 0.2 s on an idle machine */
-#define WARM_LOOK_MS 10	   /* between two looks at a file */
+#define WARM_SAVE_MS  60000 /* 97 MiB through a pipe take 0.2 s on an idle machine */
+#define WARM_LOOK_MS  10    /* between two looks at a file */
+#define WARM_UNUSED_S 600   /* after that nobody comes back to an image of other files */
 
 static uint64_t warm_mix(uint64_t sum, const void *data, size_t len)
 {
@@ -67,6 +69,18 @@ static uint64_t warm_config_sum(const struct guest *g)
 	return sum;
 }
 
+/* Loading touches an image: one that another run is about to load is not old. */
+static bool warm_is_old(const char *path)
+{
+	struct stat st;
+	time_t used;
+
+	if (stat(path, &st) < 0)
+		return false;
+	used = st.st_atime > st.st_mtime ? st.st_atime : st.st_mtime;
+	return time(NULL) - used > WARM_UNUSED_S;
+}
+
 /* Images of this agent that were made of other files than today's. */
 static void warm_prune(const struct guest *g, uint64_t files)
 {
@@ -78,7 +92,7 @@ static void warm_prune(const struct guest *g, uint64_t files)
 	if (glob(pattern, 0, NULL, &found) != 0)
 		return;
 	for (size_t i = 0; i < found.gl_pathc; i++)
-		if (!strstr(found.gl_pathv[i], keep))
+		if (!strstr(found.gl_pathv[i], keep) && warm_is_old(found.gl_pathv[i]))
 			unlink(found.gl_pathv[i]);
 	globfree(&found);
 }
@@ -150,7 +164,8 @@ int warm_image(struct guest *g, struct ls_err *err, char ret_path[WARM_PATH_BYTE
 
 	snprintf(ret_path, WARM_PATH_BYTES, "%s/lab/warm-%s-%016" PRIx64 "-%016" PRIx64 ".img",
 		 g->lab->build, g->config.agent, files, warm_config_sum(g));
-	if (access(ret_path, R_OK) == 0)
+	/* The time of use is for warm_prune(). */
+	if (utimensat(AT_FDCWD, ret_path, NULL, 0) == 0)
 		return 0;
 	snprintf(lock, sizeof(lock), "%s/lab/warm.lock", g->lab->build);
 	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
