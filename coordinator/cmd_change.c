@@ -97,8 +97,8 @@ static void say_now(struct session *s, bool vcpus)
 		       vm->agent_text[0] ? vm->agent_text : "only qemu-ga");
 	else if (vcpus)
 		printf(", %u online in the guest%s\n", vm_vcpus_online(vm),
-		       vm->agent == AGENT_QGA ? " (by qemu-ga's count; nothing kept others from "
-						"changing it)"
+		       vm->agent == AGENT_QGA ? " (as QEMU's own guest agent counts; nothing keeps "
+						"others from changing it)"
 					      : "");
 	else
 		printf(", %s online in the guest\n", online);

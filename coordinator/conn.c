@@ -111,6 +111,12 @@ int conn_want(struct conn *c)
 	return c->q ? 0 : open_now(c);
 }
 
+void conn_resync(struct conn *c)
+{
+	if (c->q && !c->is_ready && qmp_state(c->q) == QMP_GREETING && qmp_resync(c->q, NULL) >= 0)
+		watch(c);
+}
+
 int conn_submit(struct conn *c, const char *name, struct json_object *args, qmp_reply_fn fn,
 		void *arg, struct ls_err *err)
 {

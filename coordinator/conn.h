@@ -59,6 +59,9 @@ int conn_want(struct conn *c);
 /* Close it now; @lost is not called. */
 void conn_drop(struct conn *c);
 
+/* Not ready yet and nothing heard: say hello again (QGA only). */
+void conn_resync(struct conn *c);
+
 /* qmp_submit() that arranges for the bytes to be written. Return: as qmp_submit(). */
 int conn_submit(struct conn *c, const char *name, struct json_object *args, qmp_reply_fn fn,
 		void *arg, struct ls_err *err);

@@ -115,9 +115,11 @@ void guest_read_vcpus(struct json_object *value, struct vm *vm)
 {
 	if (!json_object_is_type(value, json_type_array))
 		return;
-	for (size_t i = 0; i < json_object_array_length(value) && i < LS_CPUS_MAX; i++)
+	for (size_t i = 0; i < json_object_array_length(value) && i < LS_CPUS_MAX; i++) {
+		vm->guest_cpus++;
 		vm->guest_cpus_online +=
 			qmp_get_bool(json_object_array_get_idx(value, i), "online", false);
+	}
 }
 
 /* ---- the lease --------------------------------------------------------- */

@@ -13,13 +13,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#define AGENT_TRIES 3
+
 /**
  * struct look - The look that is out
  * @pending:   answers of QEMU still to come
  * @asked:     QEMU was asked; before that the connection is being made
  * @guest_out: the agent was asked and has not answered
  * @guest_tried: it was asked, or cannot be
- * @late:      when to give up; @agent_late: on the agent
+ * @late:      when to give up; @agent_late: on the agent, at the last of @agent_tries
  */
 struct look {
 	struct hv *hv;
@@ -28,6 +30,7 @@ struct look {
 	struct vm vm;
 	unsigned pending;
 	bool asked, guest_out, guest_tried;
+	unsigned agent_tries;
 	struct ls_err err;
 	sd_event_source *late, *agent_late, *tell;
 	struct qmp_memory_device *mems;
@@ -472,18 +475,35 @@ static void agent_over(struct look *k, const char *text)
 	look_step(k);
 }
 
+static void agent_overdue(struct look *k)
+{
+	struct hv *hv = k->hv;
+
+	/* What it says later belongs to nobody: begin a new session next time. */
+	if (k->guest_out)
+		conn_drop(&hv->agent);
+	agent_over(k, hv->running ? "it does not answer" : "the guest stands still");
+}
+
+/*
+ * A guest whose port was just let go by another client may not have noticed yet, and
+ * loses the first thing that the next one says: say it again before giving up.
+ */
 static int on_agent_late(sd_event_source *s, uint64_t now, void *arg)
 {
 	struct look *k = arg;
-	struct hv *hv = k->hv;
 
 	(void)s, (void)now;
-	if (!k->guest_tried || k->guest_out) {
-		/* What it says later belongs to nobody: begin a new session next time. */
-		if (k->guest_out)
-			conn_drop(&hv->agent);
-		agent_over(k, hv->running ? "it does not answer" : "the guest stands still");
+	if (k->guest_tried)
+		return 0;
+	if (++k->agent_tries == AGENT_TRIES) {
+		agent_overdue(k);
+		return 0;
 	}
+	if (!k->guest_out)
+		conn_resync(&k->hv->agent);
+	sd_event_source_unref(k->agent_late);
+	k->agent_late = hv_after(k->hv, HV_AGENT_MS / AGENT_TRIES, on_agent_late, k);
 	return 0;
 }
 
@@ -728,6 +748,6 @@ void hv_look(struct hv *hv, hv_look_fn fn, void *arg)
 	*k = (struct look){ .hv = hv, .fn = fn, .arg = arg };
 	hv->look = k;
 	k->late = hv_after(hv, HV_LOOK_MS, on_late, k);
-	k->agent_late = hv_after(hv, HV_AGENT_MS, on_agent_late, k);
+	k->agent_late = hv_after(hv, HV_AGENT_MS / AGENT_TRIES, on_agent_late, k);
 	look_step(k);
 }

@@ -51,7 +51,11 @@ static uint64_t online_any(const struct txn *t, const struct view *v, unsigned i
 
 static bool seen_by_guest(const struct txn *t, const struct view *v, unsigned item)
 {
-	return t->agent == AGENT_QGA || cpu_of(t, v, item)->present;
+	const struct vm *vm = &v->vm[SIDE_SRC];
+
+	if (t->agent == AGENT_QGA)
+		return vm->guest_cpus > vm->guest_cpus_online;
+	return cpu_of(t, v, item)->present;
 }
 
 static int check_refused(const struct txn *t, const struct view *v, bool rolling,

@@ -164,7 +164,7 @@ enum {
  * @lease_ms:    left of the lock's or the window's lease
  * @forced:      CPUs that the window has forced, by guest number
  * @block_bytes: size of a memory block, 0 unknown
- * @guest_cpus_online: count; the only thing that qemu-ga can tell
+ * @guest_cpus, @guest_cpus_online: counts; the only thing that qemu-ga can tell
  */
 struct vm {
 	enum vm_run run;
@@ -197,7 +197,7 @@ struct vm {
 	unsigned *forced;
 	unsigned n_forced;
 	uint64_t block_bytes;
-	unsigned guest_cpus_online;
+	unsigned guest_cpus, guest_cpus_online;
 };
 
 /* Release what @vm points to; the struct itself is the caller's, and empty afterwards. */
