@@ -19,7 +19,7 @@ function fail(what)
 
 /^1\.\.[0-9]+/ { planned += substr($1, 4); plans++; next }
 
-/^# skip:/ { reason = $0; sub(/^# skip:[ \t]*/, "", reason) }
+/^# skip(ped)?:/ { reason = $0; sub(/^# skip(ped)?:[ \t]*/, "", reason) }
 
 /^(not )?ok( |$)/ {
 	seen++
