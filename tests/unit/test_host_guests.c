@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guests.d: what is read, what is refused, and whether the refusal helps.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include <lockstep/log.h>
+
+#include "../../coordinator/guests.h"
+
+static char dir[] = "/tmp/lockstep-guests-XXXXXX";
+
+void log_sink(int priority, const char *fmt, ...)
+{
+	(void)priority, (void)fmt;
+}
+
+static void conf(const char *name, const char *text)
+{
+	char path[200];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int make_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	char command[100];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	return system(command);
+}
+
+/* A guest with both addresses is read as it stands; one without an agent has none. */
+static void test_when_written_properly_then_read(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	conf("vm1", "[guest]\nqmp = unix:/run/vm1.qmp\nagent = unix:/run/vm1.agent\n");
+	assert_int_equal(guest_load(dir, "vm1", NULL, &g), 0);
+	assert_string_equal(g.name, "vm1");
+	assert_string_equal(g.qmp, "unix:/run/vm1.qmp");
+	assert_string_equal(g.agent, "unix:/run/vm1.agent");
+	conf("vm2", "[guest]\nqmp = /run/vm2.qmp\n");
+	assert_int_equal(guest_load(dir, "vm2", NULL, &g), 0);
+	assert_string_equal(g.agent, "");
+}
+
+/* Each mistake is refused, and the words name the file, the place or the cure. */
+static void test_when_wrong_then_refused_with_a_hint(void **state)
+{
+	static const struct {
+		const char *text, *says;
+		int code;
+	} cases[] = {
+		{ "[guest]\nagent = /x\n", "no \"qmp = SOCKET\"", -EINVAL },
+		{ "[guest]\nqmp = /x\nmonitor = /y\n", "known are qmp and agent", -EINVAL },
+		{ "[vm]\nqmp = /x\n", "known are qmp and agent", -EINVAL },
+		{ "[guest]\nqmp = /x\nnonsense\n", ":3:", -EINVAL },
+		{ "", "no \"qmp = SOCKET\"", -EINVAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct guest g = { .name = "untouched" };
+		struct ls_err err = { 0 };
+
+		conf("bad", cases[i].text);
+		assert_int_equal(guest_load(dir, "bad", &err, &g), cases[i].code);
+		assert_non_null(strstr(err.text, cases[i].says));
+		assert_string_equal(g.name, "untouched");
+	}
+}
+
+/* A name that is not there is answered with those that are. */
+static void test_when_unknown_then_the_known_are_listed(void **state)
+{
+	struct guest g;
+	struct ls_err err;
+
+	(void)state;
+	conf("known", "[guest]\nqmp = /x\n");
+	assert_int_equal(guest_load(dir, "nosuch", &err, &g), -ENOENT);
+	assert_non_null(strstr(err.text, "known"));
+	assert_non_null(strstr(err.text, "--qmp"));
+}
+
+/* A name cannot lead out of the directory. */
+static void test_when_name_is_a_path_then_refused(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	assert_int_equal(guest_load(dir, "../etc/passwd", NULL, &g), -EINVAL);
+	assert_int_equal(guest_load(dir, "", NULL, &g), -EINVAL);
+}
+
+/* An address longer than any can be is refused, not cut. */
+static void test_when_address_is_too_long_then_refused(void **state)
+{
+	char text[GUEST_ADDRESS_BYTES + 64];
+	struct ls_err err;
+	struct guest g;
+
+	(void)state;
+	snprintf(text, sizeof(text), "[guest]\nqmp = /%0*d\n", GUEST_ADDRESS_BYTES, 0);
+	conf("long", text);
+	assert_int_equal(guest_load(dir, "long", &err, &g), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_when_written_properly_then_read),
+		cmocka_unit_test(test_when_wrong_then_refused_with_a_hint),
+		cmocka_unit_test(test_when_unknown_then_the_known_are_listed),
+		cmocka_unit_test(test_when_name_is_a_path_then_refused),
+		cmocka_unit_test(test_when_address_is_too_long_then_refused),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
