@@ -326,16 +326,21 @@ static void end_program(struct ssh *s)
 	s->pid = 0;
 }
 
+static void close_all(struct ssh *s)
+{
+	const int fds[] = { s->pidfd, s->notify, s->timer, s->errors };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 void ssh_stop(struct ssh *s)
 {
-	const int *fds[] = { &s->pidfd, &s->notify, &s->timer, &s->errors };
-
 	if (!s)
 		return;
 	end_program(s);
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		if (*fds[i] >= 0)
-			close(*fds[i]);
+	close_all(s);
 	if (s->dir[0]) {
 		unlink(s->sock);
 		rmdir(s->dir);

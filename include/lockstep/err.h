@@ -72,6 +72,15 @@ __attribute__((format(printf, 3, 4))) static inline int ls_err_set(struct ls_err
 #define ls_err_set(err, code, ...) ((void)(ls_err_set)(err, code, __VA_ARGS__), (code))
 #endif
 
+/* Add to the text what fits. */
+static inline void ls_err_append_(struct ls_err *err, const char *more)
+{
+	size_t n = strlen(err->text), len = strnlen(more, sizeof(err->text) - 1 - n);
+
+	memcpy(err->text + n, more, len);
+	err->text[n + len] = '\0';
+}
+
 /**
  * ls_err_prefix() - Say on the way up what was being tried
  * @err: an error that is set; may be NULL
@@ -84,7 +93,6 @@ __attribute__((format(printf, 2, 3))) static inline void ls_err_prefix(struct ls
 {
 	char was[LS_ERR_TEXT_BYTES];
 	va_list ap;
-	size_t n;
 
 	if (!err)
 		return;
@@ -92,10 +100,8 @@ __attribute__((format(printf, 2, 3))) static inline void ls_err_prefix(struct ls
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
-	n = strlen(err->text);
-	strncat(err->text, ": ", sizeof(err->text) - n - 1);
-	n = strlen(err->text);
-	strncat(err->text, was, sizeof(err->text) - n - 1);
+	ls_err_append_(err, ": ");
+	ls_err_append_(err, was);
 }
 
 #endif
