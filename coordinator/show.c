@@ -35,7 +35,7 @@ static void show_cpu(FILE *f, const struct vm *vm, unsigned slot)
 
 	if (!c->plugged && !c->present)
 		return;
-	fprintf(f, "  %4u  %-20s", slot, !c->plugged ? "-" : c->id[0] ? c->id : "(since start)");
+	fprintf(f, "  %4u  %-24s", slot, !c->plugged ? "-" : c->id[0] ? c->id : "(since start)");
 	if (!guest_known(vm))
 		fprintf(f, "  ?");
 	else if (!c->present)
@@ -54,7 +54,7 @@ static void show_mem(FILE *f, const struct vm *vm, const struct vm_mem *m)
 	show_size(size, sizeof(size), m->size);
 	show_size(max, sizeof(max), m->max);
 	show_size(online, sizeof(online), m->guest_online < m->size ? m->guest_online : m->size);
-	fprintf(f, "  %-20s %-10s %s", m->id, m->kind == VM_DIMM ? "dimm" : "virtio-mem", size);
+	fprintf(f, "  %-24s  %-10s %s", m->id, m->kind == VM_DIMM ? "dimm" : "virtio-mem", size);
 	if (m->kind == VM_VIRTIO_MEM)
 		fprintf(f, " of %s", max);
 	if (guest_known(vm))
@@ -110,7 +110,7 @@ void show_vm(FILE *f, const char *name, const struct vm *vm)
 	fprintf(f, "vCPUs: %u of %u plugged", vm_vcpus(vm), vm_vcpus_max(vm));
 	if (guest_known(vm))
 		fprintf(f, ", %u online in every view", vm_vcpus_online(vm));
-	fprintf(f, "\n  slot  qemu                  guest   device   kernel\n");
+	fprintf(f, "\n  slot  qemu                      guest   device   kernel\n");
 	for (unsigned i = 0; i < vm->n_cpus; i++)
 		show_cpu(f, vm, i);
 	show_size(now, sizeof(now), vm_memory(vm));
@@ -154,14 +154,14 @@ static void mem_side(char *buf, size_t len, const struct vm_mem *m)
 
 static void row(FILE *f, const char *what, const char *a, const char *b)
 {
-	fprintf(f, "  %-20s  %-28s  %-28s%s\n", what, a, b, strcmp(a, b) ? "  ! differs" : "");
+	fprintf(f, "  %-24s  %-28s  %-28s%s\n", what, a, b, strcmp(a, b) ? "  ! differs" : "");
 }
 
 void show_side_by_side(FILE *f, const struct vm *before, const struct vm *after)
 {
 	char what[80], a[80], b[80];
 
-	fprintf(f, "  %-20s  %-28s  %s\n", "", "before, at the source",
+	fprintf(f, "  %-24s  %-28s  %s\n", "", "before, at the source",
 		"after, at the destination");
 	for (unsigned i = 0; i < before->n_cpus; i++) {
 		if (!before->cpus[i].plugged && (i >= after->n_cpus || !after->cpus[i].plugged))
