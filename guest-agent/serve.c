@@ -8,10 +8,17 @@
  * Without a host's end it polls as HUP all the time, so it is watched edge-triggered:
  * a level-triggered loop would spin. Each time a session has been served it is armed
  * again, which makes epoll look once more: a read may have returned one of several
- * buffers that are waiting. With HUP the session ends - half a line read, replies not
- * sent, subscriptions - and the port is not armed: the kernel wakes us when something
- * changes. The descriptor goes on; a session works on a duplicate of it. Migration
- * closes the port at switchover and opens it again from the destination.
+ * buffers that are waiting. With HUP, a read that says "end" ends the session - half a
+ * line, replies not sent, subscriptions - and the port is not armed: the kernel wakes us
+ * when something changes. The descriptor goes on; a session works on a duplicate of it.
+ * Migration closes the port at switchover and opens it again from the destination.
+ *
+ * HUP with something to read says nothing about whose it is. The kernel learns of a new
+ * host's end from a work queue and of its bytes from an interrupt, so that the bytes may
+ * be there while the port still polls as HUP: taking the port's word for it lost the
+ * first request of one client in thirty. Such bytes are served *early*: the session that
+ * they are in is left alone until the HUP is over. What an old client has left in it,
+ * the new one's sync tells apart.
  */
 #include "agent.h"
 
@@ -44,6 +51,7 @@
  * @src:        its descriptor in the loop
  * @peer:       the session; a port may be without one
  * @port:       outlives its sessions
+ * @early:      port: what was read last came while it polled as HUP
  * @subscribed: wants events
  */
 struct client {
@@ -52,6 +60,7 @@ struct client {
 	struct source src;
 	struct qmp_peer *peer;
 	bool port;
+	bool early;
 	bool subscribed;
 };
 
@@ -90,7 +99,7 @@ static int begin_session(struct client *c, int fd)
 static void end_session(struct client *c)
 {
 	qmp_peer_free(ls_steal_ptr(&c->peer));
-	c->subscribed = false;
+	c->subscribed = c->early = false;
 }
 
 static void client_free(struct client *c)
@@ -139,15 +148,16 @@ static void connection_ready(struct source *src, uint32_t events)
 static void port_ready(struct source *src, uint32_t events)
 {
 	struct client *c = src->arg;
+	bool hup = events & (EPOLLHUP | EPOLLERR);
 
-	if (events & (EPOLLHUP | EPOLLERR)) {
-		end_session(c);
+	if (hup && c->early)
 		return;
-	}
 	if (!c->peer && begin_session(c, fcntl(src->fd, F_DUPFD_CLOEXEC, 0)) < 0) {
 		log_error("port: no session can be begun: out of memory or descriptors");
 		return;
 	}
+	c->early = hup;
+	c->subscribed &= !hup;
 	dispatch(c, (events & EPOLLIN ? POLLIN : 0) | (events & EPOLLOUT ? POLLOUT : 0));
 }
 

@@ -35,6 +35,9 @@ struct sysfs_ops {
 	int (*list)(void *ctx, const char *dir, void (*fn)(void *arg, const char *name), void *arg);
 };
 
+/* Files; the context is the path of the root. */
+extern const struct sysfs_ops sysfs_real_ops;
+
 struct sysfs;
 
 /**

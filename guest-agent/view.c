@@ -15,6 +15,11 @@
  * inline assembly: it is told. A reader comes after the publishing of what it reads,
  * and the release of a snapshot after the last reader of it.
  */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
 #define order_after(p)	__tsan_acquire(p)
@@ -52,16 +57,18 @@ static void fill_cpus(struct view *v, const struct device_set *set)
 
 static void fill_runs(struct view *v, const struct device_set *set)
 {
+	struct view_run *last = NULL;
 	size_t i;
 
 	for (i = 0; i < set->n; i++) {
 		const struct device *dev = set->dev[i];
-		struct view_run *last = v->n_runs ? &v->run[v->n_runs - 1] : NULL;
 
-		if (last && last->first + last->count == dev->id && last->state == dev->state)
+		if (last && last->first + last->count == dev->id && last->state == dev->state) {
 			last->count++;
-		else
-			v->run[v->n_runs++] = (struct view_run){ dev->id, 1, dev->state };
+			continue;
+		}
+		last = &v->run[v->n_runs++];
+		*last = (struct view_run){ dev->id, 1, dev->state };
 	}
 }
 

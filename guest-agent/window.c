@@ -6,7 +6,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,87 +68,6 @@ void window_done(struct window *w)
 	pthread_mutex_destroy(&w->mutex);
 }
 
-/* ---- the record on disk ---------------------------------------------------- */
-
-static struct json_object *ints_of(const struct cpus *set)
-{
-	struct json_object *a = json_object_new_array();
-	int cpu;
-
-	cpus_each(cpu, set) json_object_array_add(a, json_object_new_int(cpu));
-	return a;
-}
-
-static void save_locked(struct window *w)
-{
-	struct json_object *o = json_object_new_object();
-	struct lock_view lock;
-
-	lock_look(w->lock, 0, &lock);
-	json_object_object_add(o, "epoch", json_object_new_int64((int64_t)lock.epoch));
-	json_object_object_add(o, "state", json_object_new_int(w->state));
-	json_object_object_add(o, "mode", json_object_new_int(w->mode));
-	json_object_object_add(o, "txn", json_object_new_string(w->txn));
-	json_object_object_add(o, "forced", ints_of(&w->forced));
-	persist_save(w->persist, o);
-	json_object_put(o);
-}
-
-void window_save(struct window *w)
-{
-	ls_guard(&w->mutex);
-	save_locked(w);
-}
-
-static void fill_locked(struct window *w, struct json_object *o)
-{
-	struct json_object *forced = qmp_get_array(o, "forced");
-	int64_t state = qmp_get_int(o, "state", 0), mode = qmp_get_int(o, "mode", 0);
-	size_t i, n = forced ? json_object_array_length(forced) : 0;
-	int64_t cpu;
-
-	if (state < 0 || state >= WINDOW_STATE_COUNT || mode < 0 || mode >= WINDOW_MODE_COUNT)
-		return;
-	w->state = (enum window_state)state;
-	w->mode = (enum window_mode)mode;
-	snprintf(w->txn, sizeof(w->txn), "%s", qmp_get_str(o, "txn", ""));
-	for (i = 0; i < n; i++) {
-		cpu = json_object_get_int64(json_object_array_get_idx(forced, i));
-		if (cpu >= 0 && cpu < LS_CPUS_MAX)
-			cpus_add(&w->forced, (int)cpu);
-	}
-}
-
-/* The epoch counts even without a window: 'taking' the lock and giving it back records it. */
-static void reclaim_locked(struct window *w, uint64_t epoch, uint64_t now_ms)
-{
-	lock_take(w->lock, w->txn, epoch, LS_LEASE_FIRST_MAX_MS, now_ms, NULL);
-	if (w->state != WINDOW_OPEN || w->mode == WINDOW_OFF)
-		lock_release(w->lock, w->txn, NULL);
-	else
-		lock_set_window(w->lock, true);
-	if (w->state != WINDOW_CLOSED)
-		log_info("window: %s, by transaction %s of an earlier agent, %d CPUs forced",
-			 state_names[w->state], w->txn, cpus_count(&w->forced));
-}
-
-void window_load(struct window *w, uint64_t now_ms)
-{
-	struct json_object *o = NULL;
-	int r = persist_load(w->persist, &o);
-
-	if (r < 0) {
-		if (r != -ENOENT)
-			log_warning("state: the record cannot be read: %s", strerror(-r));
-		return;
-	}
-	ls_guard(&w->mutex);
-	fill_locked(w, o);
-	w->deadline_ms = now_ms + LS_LEASE_FIRST_MAX_MS;
-	reclaim_locked(w, (uint64_t)qmp_get_int(o, "epoch", 0), now_ms);
-	json_object_put(o);
-}
-
 /* ---- open ------------------------------------------------------------------ */
 
 static int refuse_open_locked(const struct window *w, struct ls_err *err)
@@ -195,7 +113,7 @@ int window_admit(struct window *w, const char *txn, uint64_t epoch, uint64_t lea
 	if (lease_ms > LS_LEASE_FIRST_MAX_MS)
 		lease_ms = LS_LEASE_FIRST_MAX_MS;
 	w->deadline_ms = now_ms + lease_ms;
-	save_locked(w);
+	window_save_locked(w);
 	return 0;
 }
 
@@ -228,7 +146,7 @@ static void remember(struct window *w, const struct cpus *mask)
 	ls_guard(&w->mutex);
 	for (i = 0; i < sizeof(mask->bits) / sizeof(mask->bits[0]); i++)
 		w->forced.bits[i] |= mask->bits[i];
-	save_locked(w);
+	window_save_locked(w);
 }
 
 static void forget_cpu(struct window *w, int cpu)
@@ -288,7 +206,7 @@ static void end(struct window *w)
 		lock_set_window(w->lock, false);
 		lock_release(w->lock, txn, NULL);
 	}
-	save_locked(w);
+	window_save_locked(w);
 	pthread_mutex_unlock(&w->mutex);
 	log_info("window: %s, transaction %s", state_names[state], txn);
 	tell(w, "closed");
@@ -346,7 +264,7 @@ int window_open(struct window *w, const char *txn, bool already, struct window_r
 	}
 	pthread_mutex_lock(&w->mutex);
 	result->done = w->forced;
-	save_locked(w);
+	window_save_locked(w);
 	pthread_mutex_unlock(&w->mutex);
 	if (!already)
 		tell(w, "open");
@@ -406,7 +324,7 @@ void window_restore(struct window *w, struct window_result *result)
 	pthread_mutex_lock(&w->mutex);
 	if (w->state == WINDOW_PENDING && !cpus_count(&w->forced))
 		w->state = WINDOW_CLOSED;
-	save_locked(w);
+	window_save_locked(w);
 	pthread_mutex_unlock(&w->mutex);
 }
 
@@ -465,7 +383,7 @@ void window_forget(struct window *w, const char *txn, int cpu)
 	if (!ours_locked(w, txn) || !cpus_has(&w->forced, cpu))
 		return;
 	cpus_del(&w->forced, cpu);
-	save_locked(w);
+	window_save_locked(w);
 }
 
 /* ---- time and looking -------------------------------------------------------- */

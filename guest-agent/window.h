@@ -95,6 +95,7 @@ void window_load(struct window *w, uint64_t now_ms);
 
 /* Keep window and epoch on disk as they are now. */
 void window_save(struct window *w);
+void window_save_locked(struct window *w);
 
 /**
  * window_admit() - Take the lock for a window, or extend the lease of ours

@@ -40,11 +40,10 @@ void log_sink(int priority, const char *fmt, ...)
 
 static int put(char *buf, size_t size, const char *text)
 {
-	size_t len = strlen(text);
+	size_t len;
 
-	if (len > size)
-		len = size;
-	memcpy(buf, text, len);
+	for (len = 0; len < size && text[len]; len++)
+		buf[len] = text[len];
 	return (int)len;
 }
 
