@@ -94,7 +94,8 @@ static void say_now(struct session *s, bool vcpus)
 		printf("%s: %s plugged", cli->guest.name, size);
 	if (!vm->agent_answers || (!vcpus && vm->agent != AGENT_LOCKSTEP))
 		printf("; not known how much of it the guest has online: no agent answers (%s)\n",
-		       vm->agent_text[0] ? vm->agent_text : "only qemu-ga");
+		       vm->agent_answers ? "only QEMU's own, which knows no memory"
+					 : vm->agent_text);
 	else if (vcpus)
 		printf(", %u online in the guest%s\n", vm_vcpus_online(vm),
 		       vm->agent == AGENT_QGA ? " (as QEMU's own guest agent counts; nothing keeps "

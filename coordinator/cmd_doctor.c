@@ -123,7 +123,7 @@ static int examine(struct session *s, struct doctor *d)
 		ls_err_set(&d->err, -EOPNOTSUPP,
 			   "no lockstep-agent answers in the guest (%s): only "
 			   "QEMU's side was looked at",
-			   vm->agent_text[0] ? vm->agent_text : "only qemu-ga");
+			   vm->agent_answers ? "only QEMU's own" : vm->agent_text);
 		host_findings(d, vm);
 		return cli_error(d->cli, XC_REFUSED, &d->err);
 	}

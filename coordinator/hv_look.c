@@ -458,6 +458,11 @@ static void finish(struct look *k, bool answers)
 			hv->monitor.last = k->err;
 	}
 	k->vm.agent = hv->kind;
+	if (!k->vm.agent_answers && !k->vm.agent_text[0])
+		snprintf(k->vm.agent_text, sizeof(k->vm.agent_text), "%s",
+			 k->vm.run != VM_RUNNING ? "the guest stands still"
+			 : hv->has_agent	 ? "it does not answer"
+						 : "it has no channel");
 	if (hv->lease_until_ms > hv_now_ms())
 		k->vm.lease_ms = hv->lease_until_ms - hv_now_ms();
 	k->tell = hv_after(hv, 0, tell, k);
