@@ -68,7 +68,7 @@ $(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
 
 # A unit test links what its name says: test_qmp_*, test_agent_*, test_core_*, test_host_*.
 unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/fake_sysfs.c,\
-            $(if $(filter test_core_%,$(1)),$(CORE_SRC),\
+            $(if $(filter test_core_%,$(1)),$(CORE_SRC) $(wildcard tests/unit/world*.c),\
             $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC)))))
 .SECONDARY: # objects are kept
 .SECONDEXPANSION:

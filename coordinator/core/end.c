@@ -107,8 +107,8 @@ bool end_hold_failed(struct engine *e, int row, const struct ls_err *err)
 	struct txn *t = e->t;
 
 	act_tell(e, TELL_ROW_FAILED, row_at(e, row)->name, err->text);
-	if (e->visit.row == row && e->visit.replied.code) /* refused, and seen not to be held */
-		e->touched &= ~(1u << row);
+	if (e->visit.row == row && e->visit.replied.code && !hold_nobody(&e->visit.replied))
+		e->touched &= ~(1u << row); /* refused, and seen not to be held */
 	if (!t->entered && !t->walk.rollback) {
 		end_finish(e, END_REFUSED, err);
 		return false;

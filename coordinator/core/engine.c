@@ -93,9 +93,10 @@ static void on_written(struct engine *e)
 		act_end(e);
 		return;
 	}
-	if (!e->accepted)
+	if (!e->accepted && !e->visit.hold) {
 		act_tell(e, TELL_ACCEPTED, engine_row(e)->name, "");
-	e->accepted = true;
+		e->accepted = true;
+	}
 	visit_written(e);
 }
 
@@ -159,7 +160,7 @@ static void on_lost(struct engine *e)
 	e->visit.losses += e->phase == PH_ASK;
 	e->visit.asked = false;
 	e->visit.replied.code = 0;
-	if (e->phase == PH_RELEASE) {
+	if (e->phase == PH_RELEASE || (e->phase == PH_LOOK && e->releasing)) {
 		ls_err_set(&err, -EPIPE, "the connection was lost before it could be given back");
 		hold_released(e, &err);
 	} else if (e->phase == PH_LOOK) {
@@ -250,7 +251,7 @@ void engine_event(struct engine *e, const struct event *ev)
 /* From a record: it was accepted then, and its holds may still be held. */
 static void resume(struct engine *e)
 {
-	e->accepted = true;
+	e->accepted = e->t->entered;
 	e->touched = (1u << e->t->table->holds) - 1;
 }
 
@@ -272,7 +273,7 @@ struct engine *engine_new(struct txn *t, uint64_t now_ms, uint64_t deadline_ms)
 		return NULL;
 	}
 	t->holds = step_to(0, (int)t->table->holds);
-	if (t->entered)
+	if (t->loaded)
 		resume(e);
 	if (t->end == END_NONE)
 		act_look(e);

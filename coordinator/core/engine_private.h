@@ -15,6 +15,7 @@
 #define ACTIONS_MAX	32
 #define RETRY_MAX	5     /* of a row beyond a pivot; of a hold that gets lost */
 #define RETRY_MS	500   /* between two tries */
+#define POLL_MS		2000  /* of a row without a rhythm of its own: a hint may get lost */
 #define SILENT_POLL_MS	250   /* while a side does not answer */
 #define SILENT_MAX_MS	30000 /* of silence in a row without a limit of its own */
 #define ROLLBACK_ROW_MS 60000 /* a row without a limit of its own, on the way back */
@@ -72,6 +73,8 @@ struct visit {
  * @held:      bit per hold: taken, not seen to be lost
  * @touched:   bit per hold: may be held, must be given back
  * @waived:    bit per hold: cannot be had, the walk goes on without it
+ * @releasing: the visit is that of a hold which is being given back
+ * @guest_gone: the QEMU that had the guest has ended: nothing there to give back to
  * @passed:    bit per row of a removal that was found done: the first record that is
  *             written enters these rows, too, so that a rollback looks after them
  * @sum:       of the levels of the row in the last view
@@ -87,6 +90,7 @@ struct engine {
 	uint64_t now_ms, deadline_ms;
 	struct visit visit;
 	unsigned held, touched, waived, passed;
+	bool releasing, guest_gone;
 	uint64_t sum;
 	unsigned undone;
 	unsigned *todo;
@@ -140,6 +144,11 @@ bool hold_check(struct engine *e, const struct view *v);
 
 /* Give back what may be held, last first; then write the last record. */
 void hold_release(struct engine *e);
+
+/* Whether an error says that nobody heard, rather than that somebody said no. */
+bool hold_nobody(const struct ls_err *err);
+
+/* That was answered: again in a moment if nobody could be reached, else the next one. */
 void hold_released(struct engine *e, const struct ls_err *err);
 
 /* ---- end.c: these return true when judging goes on with the same view -- */

@@ -5,8 +5,10 @@
  * Each look shows whether all of them are still there; one that is not is taken again
  * before anything else happens, a bounded number of times. One that cannot be had
  * again turns the walk round, and the way back does without it. Whatever may be held
- * is given back at the end, in reverse, on every end: what cannot be given back is a
- * warning, because its lease does it.
+ * is given back at the end, in reverse, on every end. Where nobody can be reached to
+ * take it (after a migration the agent needs a moment to answer from the destination)
+ * a look brings the connection back, and it is tried again for RELEASE_MS. What cannot
+ * be given back is a warning, because its lease does it.
  */
 #include "engine_private.h"
 
@@ -85,14 +87,18 @@ void hold_release(struct engine *e)
 
 	while (row >= 0 && !(e->touched & bit(row)))
 		row--;
-	e->visit = (struct visit){ .row = row, .hold = true, .since_ms = e->now_ms };
 	if (row < 0) {
+		e->visit = (struct visit){ .row = -1 };
 		e->t->holds.at = 0;
 		act_timer(e, 0);
 		act_write(e, PH_CLOSE);
 		return;
 	}
-	e->visit.limit_ms = e->now_ms + RELEASE_MS;
+	if (!e->releasing)
+		e->visit =
+			(struct visit){ .since_ms = e->now_ms, .limit_ms = e->now_ms + RELEASE_MS };
+	e->visit.row = row;
+	e->visit.hold = e->releasing = true;
 	e->todo[0] = 0;
 	e->n_todo = 1;
 	e->level[0] = 0;
@@ -100,10 +106,21 @@ void hold_release(struct engine *e)
 	act_ask(e, PH_RELEASE, row_at(e, row), row_at(e, row)->down);
 }
 
+bool hold_nobody(const struct ls_err *err)
+{
+	return err->code == -ENOTCONN || err->code == -EPIPE || err->code == -ETIMEDOUT;
+}
+
 void hold_released(struct engine *e, const struct ls_err *err)
 {
+	if (hold_nobody(err) && !e->guest_gone && e->now_ms + RETRY_MS < e->visit.limit_ms) {
+		e->phase = PH_WAIT;
+		act_timer(e, RETRY_MS);
+		return;
+	}
 	if (err->code)
 		act_tell(e, TELL_WARN, engine_row(e)->name, err->text);
 	e->touched &= ~bit(e->visit.row);
+	e->releasing = false;
 	hold_release(e);
 }

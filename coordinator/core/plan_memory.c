@@ -45,9 +45,17 @@ static bool plugged(const struct txn *t, const struct view *v, unsigned item)
 	return m && m->plugged;
 }
 
+/* One that the guest was asked for may go at any moment: it is not wholly there. */
 static uint64_t dimm_full(const struct txn *t, const struct view *v, unsigned item)
 {
-	return is_dimm(t, item) ? plugged(t, v, item) : LEVEL_ALL;
+	if (!is_dimm(t, item))
+		return LEVEL_ALL;
+	return plugged(t, v, item) && mem_of(t, v, item)->unplug != TRI_YES;
+}
+
+static bool dimm_free(const struct txn *t, const struct view *v, unsigned item)
+{
+	return !plugged(t, v, item);
 }
 
 static uint64_t dimm_any(const struct txn *t, const struct view *v, unsigned item)
@@ -124,11 +132,12 @@ static const struct row rows[] = {
 	{ "qemu:backend",   SIDE_SRC, backend_full,   backend_any,   VERB_BACKEND_ADD, VERB_BACKEND_DEL,
 	  .limit_ms = 15000 },
 	{ "qemu:dimm",      SIDE_SRC, dimm_full,      dimm_any,      VERB_DIMM_ADD,    VERB_DIMM_DEL,
-	  .check = check_refused, .asked_first = true, .limit_ms = 15000, .mark = MARK_PENDS },
+	  .check = check_refused, .asked_first = true, .limit_ms = 15000, .mark = MARK_PENDS,
+	  .ready = dimm_free },
 	{ "qemu:requested", SIDE_SRC, requested_full, requested_any, VERB_MEM_REQUEST, VERB_MEM_REQUEST,
 	  .limit_ms = 60000 },
 	{ "guest:online",   SIDE_SRC, online_full,    online_any,    VERB_MEM_ONLINE,  VERB_MEM_OFFLINE,
-	  .limit_ms = 60000, .ready = has_offline, .again = true },
+	  .limit_ms = 60000, .ready = has_offline, .again = true, .sure_up = true },
 };
 /* clang-format on */
 

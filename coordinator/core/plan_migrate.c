@@ -109,6 +109,19 @@ LEVEL(commit_full, SRC(v)->surrendered || SRC(v)->run == VM_GONE)
 LEVEL(running, DST(v)->run == VM_RUNNING)
 LEVEL(src_gone, SRC(v)->run == VM_GONE)
 
+/* A request that was made already must not be made again; whether it was, QEMU knows. */
+static bool no_migration(const struct txn *t, const struct view *v, unsigned item)
+{
+	(void)t, (void)item;
+	return !vm_mig_under_way(SRC(v)->mig);
+}
+
+static bool at_gate(const struct txn *t, const struct view *v, unsigned item)
+{
+	(void)t, (void)item;
+	return SRC(v)->mig == MIG_PRE_SWITCHOVER;
+}
+
 /* ---- what makes a row impossible -------------------------------------- */
 
 /* The source goes on only where nothing says that the guest may run, or ran, elsewhere. */
@@ -231,9 +244,9 @@ static const struct row rows[] = {
 	{ "claim:dst",    SIDE_DST, level_claim_dst, level_none, VERB_CLAIM,      VERB_UNCLAIM,
 	  .limit_ms = 5000, .mark = MARK_HOLD },
 	{ "params:src",   SIDE_SRC, params_src,      level_none, VERB_PARAMS_SET, VERB_PARAMS_RESTORE,
-	  .limit_ms = 5000, .mark = MARK_HOLD },
+	  .limit_ms = 5000, .mark = MARK_HOLD, .journalled = true },
 	{ "params:dst",   SIDE_DST, params_dst,      level_none, VERB_PARAMS_SET, VERB_PARAMS_RESTORE,
-	  .limit_ms = 5000, .mark = MARK_HOLD },
+	  .limit_ms = 5000, .mark = MARK_HOLD, .journalled = true },
 	{ "guest:window", SIDE_SRC, window_full,     level_none, VERB_WINDOW_OPEN, VERB_WINDOW_CLOSE,
 	  .limit_ms = 30000, .mark = MARK_HOLD },
 
@@ -246,11 +259,13 @@ static const struct row rows[] = {
 	{ "dst:incoming", SIDE_DST, incoming_full, incoming_any, VERB_INCOMING,   VERB_QUIT,
 	  .limit_ms = 10000 },
 	{ "src:migrate",  SIDE_SRC, migrate_full,  src_stopped,  VERB_MIGRATE,    VERB_SRC_RESUME,
-	  .check = check_source, .asked_first = true, .poll_ms = 250, .again = true },
+	  .check = check_source, .asked_first = true, .poll_ms = 250, .again = true,
+	  .ready = no_migration },
 	{ "gate",         SIDE_SRC, gate_full,     level_none,   VERB_NONE,       VERB_NONE,
 	  .check = check_gate, .limit_ms = 5000 },
 	{ "src:continue", SIDE_SRC, continue_full, src_stopped,  VERB_MIGRATE_CONTINUE, VERB_SRC_RESUME,
-	  .check = check_source, .limit_ms = 30000, .poll_ms = 100, .again = true },
+	  .check = check_source, .limit_ms = 30000, .poll_ms = 100, .again = true,
+	  .ready = at_gate },
 	{ "commit",       SIDE_SRC, commit_full,   level_none,   VERB_SURRENDER,  VERB_NONE,
 	  .check = check_handed_over, .limit_ms = 5000, .mark = MARK_PIVOT },
 	{ "dst:run",      SIDE_DST, running,       level_none,   VERB_CONT,       VERB_NONE,

@@ -25,6 +25,17 @@ static uint64_t plugged(const struct txn *t, const struct view *v, unsigned item
 	return cpu_of(t, v, item)->plugged;
 }
 
+/* One that the guest was asked for may go at any moment: it is not wholly there. */
+static uint64_t plugged_full(const struct txn *t, const struct view *v, unsigned item)
+{
+	return plugged(t, v, item) && cpu_of(t, v, item)->unplug != TRI_YES;
+}
+
+static bool free_slot(const struct txn *t, const struct view *v, unsigned item)
+{
+	return !cpu_of(t, v, item)->plugged;
+}
+
 static bool online(const struct vm_cpu *c)
 {
 	return c->present && c->device && c->kernel;
@@ -75,10 +86,12 @@ static const struct row rows[] = {
 	  .limit_ms = 5000, .mark = MARK_HOLD },
 	{ "guest:lock",   SIDE_SRC, level_guest_lock, level_none, VERB_GUEST_LOCK, VERB_GUEST_UNLOCK,
 	  .limit_ms = 5000, .mark = MARK_HOLD },
-	{ "qemu:cpu",     SIDE_SRC, plugged,     plugged,    VERB_CPU_ADD,    VERB_CPU_DEL,
-	  .check = check_refused, .asked_first = true, .limit_ms = 15000, .mark = MARK_PENDS },
+	{ "qemu:cpu",     SIDE_SRC, plugged_full, plugged,   VERB_CPU_ADD,    VERB_CPU_DEL,
+	  .check = check_refused, .asked_first = true, .limit_ms = 15000, .mark = MARK_PENDS,
+	  .ready = free_slot },
 	{ "guest:online", SIDE_SRC, online_full, online_any, VERB_CPU_ONLINE, VERB_CPU_OFFLINE,
-	  .limit_ms = 30000, .ready = seen_by_guest, .again = true },
+	  .limit_ms = 30000, .ready = seen_by_guest, .again = true,
+	  .sure_up = true, .sure_down = true },
 };
 /* clang-format on */
 

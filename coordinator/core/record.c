@@ -289,6 +289,7 @@ static struct txn *get_head(struct in *in)
 	t->walk = head.walk;
 	t->crossed = head.crossed;
 	t->entered = head.entered;
+	t->loaded = true;
 	in->bad |= !sound(t);
 	return t;
 }

@@ -82,10 +82,15 @@ typedef int (*check_fn)(const struct txn *t, const struct view *v, bool rolling,
  * @up:       asked of the items whose @full is below their goal; may be VERB_NONE: wait
  * @down:     asked of the items whose @any is above it
  * @check:    may be NULL
+ * @sure_up:  on the way back up, ask for every item that was to change, even if nothing
+ *            shows: a verb whose reply was lost, or who asked for it died, may still be at
+ *            work (a guest's kernel takes its time); @sure_down: the same downwards
+ * @journalled: of a hold: nothing but our record leads to its being given back after a
+ *            crash, no lease and no claim; so it is on record before it is asked for
  * @asked_first: @check counts only once the verb was asked in this visit: what it looks at
  *            (a refusal, the status of the last migration) may be older than the row
  * @limit_ms: for the row, from its first look; 0: only the transaction's
- * @poll_ms:  look again this often while nothing happens; 0: events are enough
+ * @poll_ms:  look again this often while nothing happens; 0: events are mostly enough
  * @mark:     see above
  * @ready:    whether @up makes sense for an item yet (the guest must see a thing before
  *            it can bring it online); NULL: always
@@ -101,7 +106,7 @@ struct row {
 	enum mark mark;
 	bool (*ready)(const struct txn *t, const struct view *v, unsigned item);
 	bool again;
-	bool asked_first;
+	bool asked_first, sure_up, sure_down, journalled;
 };
 
 /**

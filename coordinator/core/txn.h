@@ -108,6 +108,7 @@ struct table;
  * @holds:    walk over the rows with MARK_HOLD
  * @walk:     walk over the others; its direction is what was asked: up plugs
  * @crossed:  a pivot has been entered: only forward now
+ * @loaded:   from a record: its holds may still be held
  * @end:      END_NONE until the outcome is known; holds may still be held then
  * @reason:   in words, for every end but END_DONE
  * @mig:      NULL unless OP_MIGRATE
@@ -123,7 +124,7 @@ struct txn {
 	uint64_t *before;
 	unsigned entered;
 	struct step holds, walk;
-	bool crossed;
+	bool crossed, loaded;
 	enum txn_end end;
 	struct ls_err reason;
 	struct txn_migrate *mig;

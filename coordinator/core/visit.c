@@ -31,12 +31,21 @@ static uint64_t target(const struct engine *e, unsigned item)
 	return t->walk.rollback ? txn_before(t, (unsigned)e->visit.row)[item] : t->items[item].goal;
 }
 
+/* Asked once on the way back, whatever can be seen: see struct row. */
+static bool must_be_sure(const struct engine *e)
+{
+	const struct row *r = engine_row(e);
+
+	return !e->visit.hold && e->t->walk.rollback && !e->visit.asked && !e->visit.late &&
+	       (e->visit.dir == STEP_UP ? r->sure_up : r->sure_down);
+}
+
 /* Fill in what is still to do in the row, and a sum that changes when anything in it does. */
 static void measure(struct engine *e, const struct view *v)
 {
 	const struct row *r = engine_row(e);
 	unsigned n = e->visit.hold ? 1 : e->t->n;
-	bool up = e->visit.dir == STEP_UP;
+	bool up = e->visit.dir == STEP_UP, sure = must_be_sure(e);
 
 	e->sum = 0;
 	e->undone = e->n_todo = 0;
@@ -47,9 +56,12 @@ static void measure(struct engine *e, const struct view *v)
 
 		e->level[i] = want;
 		e->sum = e->sum * 31 + is * 2 + ready;
-		if (want == LEVEL_ALL || (up ? is >= want : is <= want))
+		if (want == LEVEL_ALL)
 			continue;
-		e->undone++;
+		if (up ? is < want : is > want)
+			e->undone++;
+		else if (!sure || want == e->t->items[i].goal)
+			continue;
 		if (ready)
 			e->todo[e->n_todo++] = i;
 	}
@@ -168,7 +180,7 @@ static void ask(struct engine *e)
 	const struct row *r = engine_row(e);
 
 	if (!e->n_todo) {
-		visit_wait(e, r->poll_ms);
+		visit_wait(e, r->poll_ms ? r->poll_ms : POLL_MS);
 		return;
 	}
 	if (e->visit.hold)
@@ -192,11 +204,12 @@ void visit_written(struct engine *e)
 
 static void write_or_ask(struct engine *e, const struct view *v)
 {
-	if (e->visit.recorded || e->visit.hold) {
+	if (e->visit.recorded || (e->visit.hold && !engine_row(e)->journalled)) {
 		ask(e);
 		return;
 	}
-	enter(e, v);
+	if (!e->visit.hold)
+		enter(e, v);
 	act_write(e, PH_WRITE);
 }
 
@@ -247,7 +260,7 @@ static bool not_done(struct engine *e, const struct view *v)
 		return end_row_failed(e, &at->replied);
 	if (at->late)
 		return end_row_late(e);
-	visit_wait(e, r->poll_ms);
+	visit_wait(e, r->poll_ms ? r->poll_ms : POLL_MS);
 	return false;
 }
 
@@ -269,7 +282,7 @@ static bool judge_row(struct engine *e, const struct view *v)
 		return end_cancel(e);
 	if (blind)
 		return not_seen(e);
-	if (e->undone)
+	if (e->undone || (e->n_todo && must_be_sure(e)))
 		return not_done(e, v);
 	done(e, v);
 	return true;
@@ -309,6 +322,11 @@ static bool alive(struct engine *e, const struct view *v)
 void visit_judge(struct engine *e, const struct view *v)
 {
 	e->blind = 0;
+	e->guest_gone = v->vm[e->t->crossed ? SIDE_DST : SIDE_SRC].run == VM_GONE;
+	if (e->t->end != END_NONE) {
+		hold_release(e);
+		return;
+	}
 	if (!alive(e, v) || !hold_check(e, v))
 		return;
 	while (judge_next(e, v))

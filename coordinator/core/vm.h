@@ -56,6 +56,7 @@ enum vm_mem_kind { VM_DIMM, VM_VIRTIO_MEM };
  * @granule:       bytes: sizes are multiples of this
  * @removable:     made by hot plug
  * @anonymous:     its backend is plain memory, which can be made again elsewhere
+ * @unplug:        of a DIMM: asked for and not answered yet
  * @refused:       the guest refused its unplug, since it was last asked for it
  * @guest_present: bytes of its range that the guest has memory blocks for
  * @guest_online:  bytes of them online
@@ -67,6 +68,7 @@ struct vm_mem {
 	bool plugged;
 	int slot;
 	uint64_t addr, size, requested, max, granule;
+	enum tri unplug;
 	bool removable, anonymous, refused;
 	uint64_t guest_present, guest_online;
 };

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A small world in virtual time, for tests of the engine: two QEMUs, a guest, its
+ * agent, a journal, and a coordinator that carries out what the engine asks for.
+ *
+ * Nothing is done at once. A vCPU is plugged before the guest knows it, an unplug is
+ * accepted and then done, refused or forgotten, memory comes and goes block by block,
+ * a look is old by the time it arrives, a reply may be lost or lie. Everything that
+ * happens is one entry of a queue ordered by time and then by number, so that every
+ * run of a test is the same run.
+ *
+ * The rules that hold at every moment are checked after each entry (world_check());
+ * a broken one ends the test there.
+ */
+#ifndef TESTS_WORLD_H
+#define TESTS_WORLD_H
+
+#include "../../coordinator/core/engine.h"
+#include "../../coordinator/core/plan.h"
+
+#define W_CPUS	  8
+#define W_MEMS	  6
+#define W_LATER	  64
+#define W_MIB	  (UINT64_C(1) << 20)
+#define W_BLOCK	  (128 * W_MIB)
+#define W_BOOT	  (512 * W_MIB)
+#define W_LEASE_MS 5000
+
+struct w_cpu {
+	bool plugged, removing, refused, fixed;
+	bool present, device, kernel;
+	char id[LS_NAME_BYTES];
+};
+
+struct w_mem {
+	bool exists, plugged, removing, refused;
+	enum vm_mem_kind kind;
+	int slot;
+	char id[LS_NAME_BYTES], backend[LS_NAME_BYTES];
+	uint64_t size, requested, max;
+	uint64_t present, online;
+	unsigned asked; /* how often the agent was: only the last request counts */
+};
+
+/**
+ * struct w_qemu - One QEMU, and the guest that is in it
+ * @run:        VM_GONE: the process has ended
+ * @ran:        it has run a guest since the test began
+ * @lock:       transaction in the agent's hotplug lock; @lock_until: its lease
+ * @window:     the same of the migration window; @forced: CPUs that it brought online
+ */
+struct w_qemu {
+	enum vm_run run;
+	enum vm_mig mig;
+	unsigned caps;
+	bool surrendered, ran;
+	char claim[LS_TXN_BYTES];
+	struct w_cpu cpus[W_CPUS];
+	struct w_mem mems[W_MEMS];
+	bool agent_up;
+	char lock[LS_TXN_BYTES], window[LS_TXN_BYTES];
+	uint64_t lock_until, window_until;
+	bool forced[W_CPUS];
+};
+
+/* How the guest takes being asked for a device. */
+enum w_mood { GUEST_GIVES, GUEST_REFUSES, GUEST_SILENT };
+
+/* What becomes of one reply. */
+enum w_reply {
+	REPLY_GOOD,
+	REPLY_LOST,	   /* done, then the connection breaks */
+	REPLY_LATE,	   /* done, the reply comes after a minute */
+	REPLY_FALSE_ERROR, /* done, the reply says error */
+	REPLY_FALSE_OK,	   /* not done, the reply says good */
+	REPLY_ERROR,	   /* not done, the reply says so */
+	REPLY_COUNT
+};
+
+struct world;
+struct later;
+typedef void (*later_fn)(struct world *w, const struct later *l);
+
+/**
+ * struct later - Something that will happen
+ * @coordinator: it dies with the coordinator; @line: it dies with its connections, too
+ */
+struct later {
+	uint64_t at_ms, number;
+	later_fn fn;
+	bool coordinator, line;
+	int side;
+	unsigned item;
+	uint64_t level;
+	uint32_t req;
+	struct ls_err err;
+};
+
+/**
+ * struct world - All of it
+ *
+ * The faults, set before the run; a count of 0 means never, n the nth one:
+ * @crash_at:    after this action the coordinator is gone
+ * @keep:        a record that was on its way then reached the disk
+ * @cancel_at:   after this action somebody cancels
+ * @lose_at:     after this action all connections break
+ * @fail_write:  this record cannot be written; @fail_writes: none can from then on
+ * @fault_at:    this request gets @fault as its reply
+ * @fail_verb:   every request for one of these does nothing and says so
+ * @mood:        of the guest, when asked for a device
+ * @lazy:        the guest never follows a virtio-mem request beyond this many bytes; 0 it does
+ * @no_hints:    nobody tells the coordinator that something happened
+ * @silent_from, @silent_until: per side, time in which QEMU answers nobody
+ * @agent:       kind of it
+ *
+ * What it keeps:
+ * @disk:        the record that a restart finds; empty none
+ * @actions, @asks, @writes: how many there were
+ * @kept_a_hold: a fault kept one from being given back
+ * @most:        actions that one event led to, at most
+ * @trace:       what happened, a line each
+ */
+struct world {
+	unsigned crash_at, cancel_at, lose_at, fail_write, fault_at;
+	bool keep, fail_writes, no_hints;
+	enum w_reply fault;
+	enum verb fail_verb[2];
+	enum w_mood mood;
+	uint64_t lazy;
+	uint64_t silent_from[SIDE_COUNT], silent_until[SIDE_COUNT];
+	enum vm_agent agent;
+
+	uint64_t now_ms, number;
+	struct w_qemu qemu[SIDE_COUNT];
+	struct w_qemu before[SIDE_COUNT];
+	struct later later[W_LATER];
+	unsigned n_later;
+
+	struct txn *t;
+	struct engine *e;
+	uint64_t timer_ms;
+	uint32_t look;
+	struct view view;
+	bool looked, over, dead;
+	unsigned txns;
+	char disk[TXN_RECORD_MAX], writing[TXN_RECORD_MAX];
+	bool written_ahead;
+	unsigned actions, asks, writes, most, steps;
+	bool kept_a_hold;
+	char trace[16384];
+};
+
+/* A guest with 2 of 8 vCPUs, 512 MiB, an empty virtio-mem device of 1 GiB, 4 DIMM slots. */
+struct world *world_new(void);
+void world_free(struct world *w);
+
+/* A device that is there, online, and can be unplugged. */
+void world_has_cpu(struct world *w, unsigned slot);
+void world_has_dimm(struct world *w, const char *id, uint64_t size);
+void world_has_virtio_mem(struct world *w, uint64_t size);
+
+/* The other QEMU, waiting with "-incoming defer -S". */
+void world_has_destination(struct world *w);
+
+/* Look, and plan; the transaction begins with the next world_run(). Return: as plan_*(). */
+int world_vcpus(struct world *w, unsigned count, struct ls_err *err);
+int world_memory(struct world *w, uint64_t bytes, struct ls_err *err);
+int world_migrate(struct world *w, struct ls_err *err);
+
+/* What the side looks like now; caller releases with vm_done(). */
+void world_look(struct world *w, enum side side, struct vm *ret_vm);
+
+/* Until the transaction has ended, or the coordinator crashed: then END_NONE. */
+enum txn_end world_run(struct world *w);
+
+/* Time passes with nobody there. */
+void world_wait(struct world *w, uint64_t ms);
+
+/* A new coordinator finds what is on the disk. Return: false when that is nothing. */
+bool world_restart(struct world *w, bool take_back);
+
+/* The rules that hold always, and those that hold once a transaction is over. */
+void world_check(struct world *w);
+void world_check_no_holds(struct world *w);
+void world_check_as_before(struct world *w);
+void world_check_old_is_there(struct world *w);
+
+void world_say(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/**
+ * struct scenario - Something that a user wants, and a guest to want it of
+ * @removes: the guest is asked for devices, and may keep us waiting
+ * @reached: whether all of it is as was wanted
+ */
+struct scenario {
+	const char *name;
+	void (*prepare)(struct world *w);
+	int (*wish)(struct world *w, struct ls_err *err);
+	bool (*reached)(struct world *w);
+	bool removes;
+};
+
+enum { PLUG_CPUS, UNPLUG_CPUS, ADD_MEMORY, REMOVE_MEMORY, MIGRATE, SCENARIOS };
+extern const struct scenario scenarios[SCENARIOS];
+
+/* A prepared world with the wish begun. */
+struct world *world_with(const struct scenario *s);
+void world_wish(struct world *w, const struct scenario *s);
+
+/* Nobody is there to renew: leases run out; a claim of the dead is broken. */
+void world_forget_the_dead(struct world *w);
+
+/* Between the files of the world. */
+void world_later(struct world *w, uint64_t in_ms, struct later l);
+void world_changed(struct world *w);
+int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
+int guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
+int migration_ask(struct world *w, enum verb verb, enum side side);
+void guest_takes_virtio_mem(struct world *w, const struct later *l);
+struct w_mem *world_mem(struct world *w, enum side side, const char *id);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The world's QEMU: claims, vCPU slots, memory devices. What it asks of the guest takes
+ * its time, and shows half done meanwhile.
+ */
+#include "world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SEEN_MS	 30  /* until the guest knows a new device */
+#define EJECT_MS 200 /* until it gives one back */
+#define GONE_MS	 20  /* until QEMU has removed what was given back */
+
+struct w_mem *world_mem(struct world *w, enum side side, const char *id)
+{
+	for (unsigned i = 0; i < W_MEMS; i++)
+		if (w->qemu[side].mems[i].exists && !strcmp(w->qemu[side].mems[i].id, id))
+			return &w->qemu[side].mems[i];
+	return NULL;
+}
+
+static const struct item *item_of(const struct world *w, unsigned item)
+{
+	return &w->t->items[item];
+}
+
+static struct w_cpu *cpu_of(struct world *w, enum side side, unsigned item)
+{
+	return &w->qemu[side].cpus[item_of(w, item)->slot];
+}
+
+/* ---- vCPUs: later.item is the slot -------------------------------------- */
+
+static void cpu_seen(struct world *w, const struct later *l)
+{
+	struct w_cpu *c = &w->qemu[l->side].cpus[l->item];
+
+	c->present = c->plugged;
+	world_changed(w);
+}
+
+static void cpu_gone(struct world *w, const struct later *l)
+{
+	w->qemu[l->side].cpus[l->item] = (struct w_cpu){ 0 };
+	world_changed(w);
+}
+
+static void cpu_asked_for(struct world *w, const struct later *l)
+{
+	struct w_cpu *c = &w->qemu[l->side].cpus[l->item];
+
+	if (!c->removing)
+		return;
+	world_changed(w);
+	if (w->mood == GUEST_REFUSES) {
+		c->removing = false;
+		c->refused = true;
+		return;
+	}
+	c->present = c->device = c->kernel = false;
+	world_later(w, GONE_MS, (struct later){ .fn = cpu_gone, .side = l->side, .item = l->item });
+}
+
+static int cpu_add(struct world *w, enum side side, unsigned item)
+{
+	struct w_cpu *c = cpu_of(w, side, item);
+	unsigned slot = (unsigned)item_of(w, item)->slot;
+
+	if (c->plugged)
+		return strcmp(c->id, item_of(w, item)->id) ? -EEXIST : 0;
+	*c = (struct w_cpu){ .plugged = true };
+	snprintf(c->id, sizeof(c->id), "%s", item_of(w, item)->id);
+	world_later(w, SEEN_MS + 7 * slot,
+		    (struct later){ .fn = cpu_seen, .side = side, .item = slot });
+	return 0;
+}
+
+static int cpu_del(struct world *w, enum side side, unsigned item)
+{
+	struct w_cpu *c = cpu_of(w, side, item);
+	unsigned slot = (unsigned)item_of(w, item)->slot;
+
+	if (!c->plugged)
+		return 0;
+	if (strcmp(c->id, item_of(w, item)->id))
+		return -ENOENT;
+	c->refused = false;
+	c->removing = true;
+	if (w->mood != GUEST_SILENT)
+		world_later(w, EJECT_MS + 9 * slot,
+			    (struct later){ .fn = cpu_asked_for, .side = side, .item = slot });
+	return 0;
+}
+
+/* ---- memory: later.item is the index of the device ---------------------- */
+
+static void dimm_seen(struct world *w, const struct later *l)
+{
+	struct w_mem *m = &w->qemu[l->side].mems[l->item];
+
+	if (!m->plugged || m->present >= m->size)
+		return;
+	m->present += W_BLOCK;
+	world_changed(w);
+	world_later(w, 5, (struct later){ .fn = dimm_seen, .side = l->side, .item = l->item });
+}
+
+static void dimm_gone(struct world *w, const struct later *l)
+{
+	w->qemu[l->side].mems[l->item].plugged = false;
+	w->qemu[l->side].mems[l->item].size = 0;
+	w->qemu[l->side].mems[l->item].requested = 0;
+	world_changed(w);
+}
+
+static void dimm_asked_for(struct world *w, const struct later *l)
+{
+	struct w_mem *m = &w->qemu[l->side].mems[l->item];
+
+	if (!m->removing)
+		return;
+	m->removing = false;
+	world_changed(w);
+	if (w->mood == GUEST_REFUSES || m->online) { /* it does not give what it uses */
+		m->refused = true;
+		return;
+	}
+	m->present = 0;
+	world_later(w, GONE_MS,
+		    (struct later){ .fn = dimm_gone, .side = l->side, .item = l->item });
+}
+
+static unsigned index_of(const struct world *w, enum side side, const struct w_mem *m)
+{
+	return (unsigned)(m - w->qemu[side].mems);
+}
+
+static int backend_add(struct world *w, enum side side, const struct item *it)
+{
+	struct w_qemu *q = &w->qemu[side];
+	unsigned i = 0;
+
+	if (world_mem(w, side, it->id))
+		return 0;
+	while (i < W_MEMS && q->mems[i].exists)
+		i++;
+	if (i == W_MEMS)
+		return -ENOSPC;
+	q->mems[i] =
+		(struct w_mem){ .exists = true, .kind = it->kind, .slot = -1, .max = it->size };
+	snprintf(q->mems[i].id, LS_NAME_BYTES, "%s", it->id);
+	snprintf(q->mems[i].backend, LS_NAME_BYTES, "%s", it->backend);
+	return 0;
+}
+
+static int dimm_add(struct world *w, enum side side, const struct item *it, struct w_mem *m)
+{
+	if (!m)
+		return -ENOENT;
+	if (m->plugged)
+		return 0;
+	m->plugged = true;
+	m->slot = it->slot;
+	m->size = m->requested = m->max;
+	m->present = m->online = 0;
+	world_later(w, SEEN_MS,
+		    (struct later){ .fn = dimm_seen, .side = side, .item = index_of(w, side, m) });
+	return 0;
+}
+
+static int dimm_del(struct world *w, enum side side, struct w_mem *m)
+{
+	if (!m || !m->plugged)
+		return 0;
+	m->refused = false;
+	m->removing = true;
+	if (w->mood != GUEST_SILENT)
+		world_later(w, EJECT_MS,
+			    (struct later){ .fn = dimm_asked_for,
+					    .side = side,
+					    .item = index_of(w, side, m) });
+	return 0;
+}
+
+static int backend_del(struct w_mem *m)
+{
+	if (m && m->plugged)
+		return -EBUSY;
+	if (m)
+		m->exists = false;
+	return 0;
+}
+
+static int mem_request(struct world *w, enum side side, struct w_mem *m, uint64_t level)
+{
+	if (!m || level > m->max)
+		return -EINVAL;
+	m->requested = level;
+	world_later(w, 40,
+		    (struct later){ .fn = guest_takes_virtio_mem,
+				    .side = side,
+				    .item = index_of(w, side, m) });
+	return 0;
+}
+
+/* ---- claims and capabilities -------------------------------------------- */
+
+static int claim(struct world *w, struct w_qemu *q, bool up)
+{
+	if (q->run == VM_GONE)
+		return up ? -EPIPE : 0;
+	if (q->claim[0] && strcmp(q->claim, w->t->id))
+		return -EEXIST;
+	snprintf(q->claim, sizeof(q->claim), "%s", up ? w->t->id : "");
+	return 0;
+}
+
+static int mem_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level)
+{
+	const struct item *it = item_of(w, item);
+	struct w_mem *m = world_mem(w, side, it->id);
+
+	switch (verb) {
+	case VERB_BACKEND_ADD:
+		return backend_add(w, side, it);
+	case VERB_BACKEND_DEL:
+		return backend_del(m);
+	case VERB_DIMM_ADD:
+		return dimm_add(w, side, it, m);
+	case VERB_DIMM_DEL:
+		return dimm_del(w, side, m);
+	default:
+		return mem_request(w, side, m, level);
+	}
+}
+
+int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level)
+{
+	world_changed(w);
+	switch (verb) {
+	case VERB_CLAIM:
+	case VERB_UNCLAIM:
+		return claim(w, &w->qemu[side], verb == VERB_CLAIM);
+	case VERB_PARAMS_SET:
+	case VERB_PARAMS_RESTORE:
+		w->qemu[side].caps =
+			verb == VERB_PARAMS_SET ? CAP_OURS : w->t->mig->caps_before[side];
+		return 0;
+	case VERB_CPU_ADD:
+		return cpu_add(w, side, item);
+	case VERB_CPU_DEL:
+		return cpu_del(w, side, item);
+	case VERB_BACKEND_ADD:
+	case VERB_BACKEND_DEL:
+	case VERB_DIMM_ADD:
+	case VERB_DIMM_DEL:
+	case VERB_MEM_REQUEST:
+		return mem_ask(w, verb, side, item, level);
+	case VERB_GUEST_LOCK:
+	case VERB_GUEST_UNLOCK:
+	case VERB_WINDOW_OPEN:
+	case VERB_WINDOW_CLOSE:
+	case VERB_CPU_ONLINE:
+	case VERB_CPU_OFFLINE:
+	case VERB_MEM_ONLINE:
+	case VERB_MEM_OFFLINE:
+		return guest_ask(w, verb, side, item, level);
+	default:
+		return migration_ask(w, verb, side);
+	}
+}

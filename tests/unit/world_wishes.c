@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What users want of the world: the scenarios that every matrix of tests goes through.
+ */
+#include "world.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+static unsigned online_vcpus(struct world *w)
+{
+	struct vm vm;
+	unsigned n;
+
+	world_look(w, SIDE_SRC, &vm);
+	n = vm_vcpus(&vm) == vm_vcpus_online(&vm) ? vm_vcpus(&vm) : 0;
+	vm_done(&vm);
+	return n;
+}
+
+static uint64_t online_memory(struct world *w)
+{
+	uint64_t bytes;
+	struct vm vm;
+
+	world_look(w, SIDE_SRC, &vm);
+	bytes = vm_memory(&vm) == vm_memory_online(&vm) ? vm_memory(&vm) : 0;
+	vm_done(&vm);
+	return bytes;
+}
+
+/* 2 vCPUs, 4 are wanted. */
+static void two_cpus(struct world *w)
+{
+	(void)w;
+}
+
+static int want_four_cpus(struct world *w, struct ls_err *err)
+{
+	return world_vcpus(w, 4, err);
+}
+
+static bool has_four_cpus(struct world *w)
+{
+	return online_vcpus(w) == 4;
+}
+
+/* 4 vCPUs, 2 are wanted. */
+static void four_cpus(struct world *w)
+{
+	world_has_cpu(w, 2);
+	world_has_cpu(w, 3);
+}
+
+static int want_two_cpus(struct world *w, struct ls_err *err)
+{
+	return world_vcpus(w, 2, err);
+}
+
+static bool has_two_cpus(struct world *w)
+{
+	return online_vcpus(w) == 2;
+}
+
+/* Boot memory and 256 MiB; 512 MiB more than fit into the virtio-mem device are wanted. */
+static void little_memory(struct world *w)
+{
+	world_has_virtio_mem(w, 256 * W_MIB);
+}
+
+static int want_memory(struct world *w, struct ls_err *err)
+{
+	return world_memory(w, W_BOOT + 1536 * W_MIB, err);
+}
+
+static bool has_memory(struct world *w)
+{
+	return online_memory(w) == W_BOOT + 1536 * W_MIB;
+}
+
+/* 512 MiB in each of a virtio-mem device and a DIMM; none of it is wanted. */
+static void much_memory(struct world *w)
+{
+	world_has_virtio_mem(w, 512 * W_MIB);
+	world_has_dimm(w, "ls-old-0", 512 * W_MIB);
+}
+
+static int want_boot_memory(struct world *w, struct ls_err *err)
+{
+	return world_memory(w, W_BOOT, err);
+}
+
+static bool has_boot_memory(struct world *w)
+{
+	return online_memory(w) == W_BOOT;
+}
+
+/* A plugged vCPU, a plugged DIMM, and a vCPU that the guest's user took offline. */
+static void ready_to_go(struct world *w)
+{
+	world_has_cpu(w, 2);
+	world_has_cpu(w, 3);
+	world_has_dimm(w, "ls-old-0", 256 * W_MIB);
+	w->qemu[SIDE_SRC].cpus[3].device = w->qemu[SIDE_SRC].cpus[3].kernel = false;
+	world_has_destination(w);
+}
+
+static int want_to_go(struct world *w, struct ls_err *err)
+{
+	return world_migrate(w, err);
+}
+
+static bool has_gone(struct world *w)
+{
+	const struct w_qemu *there = &w->qemu[SIDE_DST];
+
+	return w->qemu[SIDE_SRC].run == VM_GONE && there->run == VM_RUNNING &&
+	       there->cpus[2].kernel && !there->cpus[3].kernel && !there->cpus[3].device;
+}
+
+/* clang-format off */
+const struct scenario scenarios[SCENARIOS] = {
+	[PLUG_CPUS]     = { "plug vCPUs",    two_cpus,      want_four_cpus,   has_four_cpus },
+	[UNPLUG_CPUS]   = { "unplug vCPUs",  four_cpus,     want_two_cpus,    has_two_cpus, true },
+	[ADD_MEMORY]    = { "add memory",    little_memory, want_memory,      has_memory },
+	[REMOVE_MEMORY] = { "remove memory", much_memory,   want_boot_memory, has_boot_memory, true },
+	[MIGRATE]       = { "migrate",       ready_to_go,   want_to_go,       has_gone },
+};
+/* clang-format on */
+
+void world_wish(struct world *w, const struct scenario *s)
+{
+	struct ls_err err = { 0 };
+
+	if (s->wish(w, &err))
+		fail_msg("%s: not even begun: %s", s->name, err.text);
+}
+
+struct world *world_with(const struct scenario *s)
+{
+	struct world *w = world_new();
+
+	s->prepare(w);
+	return w;
+}
+
+void world_forget_the_dead(struct world *w)
+{
+	world_wait(w, W_LEASE_MS + 1000);
+	for (int side = 0; side < SIDE_COUNT; side++)
+		w->qemu[side].claim[0] = '\0';
+}
