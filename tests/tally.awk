@@ -11,6 +11,8 @@
 # CMocka 1.1.5 says "not ok N # SKIP" for a skip; the reason is the last line before it
 # that begins with "# skip:", and a skip without a reason counts as a failure.
 
+BEGIN { LINES = 30 } # shown of what a test printed after its failure
+
 function fail(what)
 {
 	failed++
@@ -48,7 +50,8 @@ function fail(what)
 	next
 }
 
-show { print "       " $0 }
+show && show++ <= LINES { print "       " $0 }
+show == LINES + 2 { print "       ..."; show = 0 }
 
 END {
 	if (!plans)
