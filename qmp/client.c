@@ -177,10 +177,7 @@ int qmp_dispatch(struct qmp *q, short revents, struct ls_err *err)
 		client_turn(q, revents);
 	if (q->state != QMP_DEAD)
 		return 0;
-	if (!q->buried) {
-		q->buried = true;
-		request_fail_all(q, &q->dead);
-	}
+	request_fail_all(q, &q->dead);
 	if (err)
 		*err = q->dead;
 	return q->dead.code;

@@ -45,7 +45,6 @@ struct request {
  * @oob:       out-of-band execution was negotiated
  * @greeting:  as received
  * @dead:      why the connection is dead
- * @buried:    everybody who waited for a reply has been told
  * @seen:      first bytes that came
  * @n_seen:    how many
  */
@@ -65,7 +64,6 @@ struct qmp {
 	bool oob;
 	struct json_object *greeting;
 	struct ls_err dead;
-	bool buried;
 	char seen[SEEN_BYTES_MAX];
 	size_t n_seen;
 };

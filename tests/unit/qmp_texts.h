@@ -24,8 +24,8 @@ struct text {
 	bool accepted;
 };
 
-#define Y(name, bytes)	 { WELL_FORMED, name, bytes, sizeof(bytes) - 1, true },
-#define N(name, bytes)	 { MALFORMED, name, bytes, sizeof(bytes) - 1, false },
+#define Y(name, bytes)	   { WELL_FORMED, name, bytes, sizeof(bytes) - 1, true },
+#define N(name, bytes)	   { MALFORMED, name, bytes, sizeof(bytes) - 1, false },
 #define I(name, bytes, ok) { DEFINED_BY_US, name, bytes, sizeof(bytes) - 1, ok },
 
 /* clang-format off */
