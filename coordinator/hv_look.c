@@ -15,32 +15,6 @@
 
 #define AGENT_TRIES 3
 
-/**
- * struct look - The look that is out
- * @pending:   answers of QEMU still to come
- * @asked:     QEMU was asked; before that the connection is being made
- * @guest_out: the agent was asked and has not answered
- * @guest_tried: it was asked, or cannot be
- * @late:      when to give up; @agent_late: on the agent, at the last of @agent_tries
- */
-struct look {
-	struct hv *hv;
-	hv_look_fn fn;
-	void *arg;
-	struct vm vm;
-	unsigned pending;
-	bool asked, guest_out, guest_tried;
-	unsigned agent_tries;
-	struct ls_err err;
-	sd_event_source *late, *agent_late, *tell;
-	struct qmp_memory_device *mems;
-	size_t n_mems;
-	struct qmp_property *objects;
-	size_t n_objects;
-	struct qmp_ospm_status *ospm;
-	size_t n_ospm;
-};
-
 static void look_step(struct look *k);
 
 void look_free(struct hv *hv)
@@ -63,25 +37,23 @@ void look_free(struct hv *hv)
 /* ---- answers of QEMU --------------------------------------------------- */
 
 /*
- * Each query has its own look as argument. A look that was given up is freed, and with
- * it nothing would be left for stragglers: they find it through the guest instead.
+ * A question that is out. A look that was given up is freed while answers to it may still
+ * come: they know it by its number.
  */
 struct query {
 	struct hv *hv;
-	struct look *look;
-	const char *name;
-	int (*read)(struct look *k, struct json_object *value, struct ls_err *err);
-	bool may_fail;
+	uint32_t look;
+	const struct look_query *what; /* NULL: asked of the agent */
 	struct query *next;
 };
 
-static struct query *query_new(struct look *k, const char *name)
+static struct query *query_new(struct look *k, const struct look_query *what)
 {
 	struct query *q = calloc(1, sizeof(*q));
 
 	if (!q)
 		abort(); /* 48 bytes */
-	*q = (struct query){ .hv = k->hv, .look = k, .name = name, .next = k->hv->queries };
+	*q = (struct query){ k->hv, k->number, what, k->hv->queries };
 	k->hv->queries = q;
 	return q;
 }
@@ -101,329 +73,6 @@ void look_queries_free(struct hv *hv)
 {
 	while (hv->queries)
 		query_free(hv->queries);
-}
-
-static int read_status(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	static const struct {
-		const char *word;
-		enum vm_run run;
-	} words[] = {
-		{ "inmigrate", VM_INMIGRATE },
-		{ "postmigrate", VM_POSTMIGRATE },
-		{ "guest-panicked", VM_BROKEN },
-		{ "internal-error", VM_BROKEN },
-	};
-	struct qmp_status s;
-	int r = qmp_decode_status(value, err, &s);
-
-	if (r < 0)
-		return r;
-	k->vm.run = s.running ? VM_RUNNING : VM_PAUSED;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (!strcmp(s.status, words[i].word))
-			k->vm.run = words[i].run;
-	k->hv->running = s.running;
-	return 0;
-}
-
-static int read_version(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	struct qmp_version v;
-	struct json_object *qemu = qmp_get_obj(value, "qemu");
-	int r = qemu ? qmp_decode_version(value, err, &v) : -EPROTO;
-
-	if (r >= 0)
-		k->vm.version = (unsigned)(v.major * 10000 + v.minor * 100 + v.micro);
-	return r;
-}
-
-static int read_machine(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	static const char tail[] = "-machine";
-	size_t n;
-
-	if (!json_object_is_type(value, json_type_string))
-		return ls_err_set(err, -EPROTO, "machine type: not a string");
-	snprintf(k->vm.machine, sizeof(k->vm.machine), "%s", json_object_get_string(value));
-	n = strlen(k->vm.machine);
-	if (n > sizeof(tail) && !strcmp(k->vm.machine + n - (sizeof(tail) - 1), tail))
-		k->vm.machine[n - (sizeof(tail) - 1)] = '\0';
-	return 0;
-}
-
-static int read_sizes(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	(void)err;
-	k->vm.mem_boot = (uint64_t)qmp_get_int(value, "size", 0);
-	k->vm.mem_max = (uint64_t)qmp_get_int(value, "max-size", (int64_t)k->vm.mem_boot);
-	k->vm.mem_slots = (unsigned)qmp_get_int(value, "slots", 0);
-	return 0;
-}
-
-/* Order of the slots: QEMU numbers possible CPUs by these, most significant first. */
-static int64_t place(struct json_object *props)
-{
-	static const char *const keys[] = { "drawer-id",  "book-id",   "socket-id", "die-id",
-					    "cluster-id", "module-id", "core-id",   "thread-id" };
-	int64_t at = 0;
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		at = at * (i < 6 ? 64 : 1024) + (qmp_get_int(props, keys[i], 0) & 1023);
-	return at;
-}
-
-static int by_place(const void *a, const void *b)
-{
-	int64_t pa = place(((const struct qmp_hotpluggable_cpu *)a)->props);
-	int64_t pb = place(((const struct qmp_hotpluggable_cpu *)b)->props);
-
-	return pa < pb ? -1 : pa > pb;
-}
-
-/* An id that may go into a command to another QEMU, or to this one again. */
-static bool id_ok(const char *id)
-{
-	size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
-
-	return n && !id[n] && n < LS_NAME_BYTES;
-}
-
-static void keep_slot(struct hv_slot *s, struct qmp_hotpluggable_cpu *c)
-{
-	json_object_put(s->props);
-	s->props = json_object_get(c->props);
-	snprintf(s->type, sizeof(s->type), "%s", c->type);
-}
-
-static int resize_slots(struct hv *hv, unsigned n)
-{
-	struct hv_slot *slots;
-
-	if (n == hv->n_slots)
-		return 0;
-	slots = calloc(n + 1, sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	for (unsigned i = 0; i < hv->n_slots; i++)
-		json_object_put(hv->slots[i].props);
-	free(hv->slots);
-	hv->slots = slots;
-	hv->n_slots = n;
-	return 0;
-}
-
-static void read_slot(struct look *k, unsigned slot, struct qmp_hotpluggable_cpu *c)
-{
-	struct vm_cpu *cpu = &k->vm.cpus[slot];
-	struct hv_slot *s = &k->hv->slots[slot];
-	const char *id = c->qom_path + strlen(PERIPHERAL_PATH);
-
-	keep_slot(s, c);
-	cpu->vcpus = (unsigned)(c->vcpus_count > 0 ? c->vcpus_count : 1);
-	cpu->guest_cpu = -1;
-	cpu->plugged = c->qom_path[0] != '\0';
-	if (!strncmp(c->qom_path, PERIPHERAL_PATH, strlen(PERIPHERAL_PATH)) && id_ok(id))
-		snprintf(cpu->id, sizeof(cpu->id), "%s", id);
-	if (!cpu->plugged)
-		s->asked = s->refused = false;
-	cpu->refused = s->refused;
-	cpu->unplug = s->asked && !s->refused ? TRI_YES : TRI_NO;
-}
-
-static int read_cpus(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	struct qmp_hotpluggable_cpu *list;
-	size_t n;
-	int r = qmp_decode_hotpluggable_cpus(value, err, &list, &n);
-
-	if (r < 0)
-		return r;
-	qsort(list, n, sizeof(*list), by_place);
-	n = n < LS_CPUS_MAX ? n : LS_CPUS_MAX;
-	k->vm.cpus = calloc(n ? n : 1, sizeof(*k->vm.cpus));
-	r = k->vm.cpus ? resize_slots(k->hv, (unsigned)n) : -ENOMEM;
-	for (size_t i = 0; r >= 0 && i < n; i++)
-		read_slot(k, (unsigned)i, &list[i]);
-	k->vm.n_cpus = r < 0 ? 0 : (unsigned)n;
-	qmp_hotpluggable_cpus_free(list, n);
-	return r;
-}
-
-static int read_mems(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	return qmp_decode_memory_devices(value, err, &k->mems, &k->n_mems);
-}
-
-static int read_objects(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	return qmp_decode_properties(value, err, &k->objects, &k->n_objects);
-}
-
-static int read_ospm(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	return qmp_decode_ospm_status(value, err, &k->ospm, &k->n_ospm);
-}
-
-static int read_claim(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	char txn[LS_TXN_BYTES];
-
-	(void)err;
-	if (json_object_is_type(value, json_type_string) &&
-	    sscanf(json_object_get_string(value), "%39s %" SCNu64 " %*d %*s %63s", txn,
-		   &k->vm.claim_epoch, k->vm.claim_host) >= 2)
-		memcpy(k->vm.claimed_by, txn, sizeof(txn));
-	return 0;
-}
-
-static const enum vm_mig mig_of[] = {
-	[QMP_MIGRATION_NONE] = MIG_NONE,
-	[QMP_MIGRATION_SETUP] = MIG_SETUP,
-	[QMP_MIGRATION_CANCELLING] = MIG_CANCELLING,
-	[QMP_MIGRATION_CANCELLED] = MIG_CANCELLED,
-	[QMP_MIGRATION_ACTIVE] = MIG_ACTIVE,
-	[QMP_MIGRATION_POSTCOPY_ACTIVE] = MIG_POSTCOPY_ACTIVE,
-	[QMP_MIGRATION_POSTCOPY_PAUSED] = MIG_POSTCOPY_PAUSED,
-	[QMP_MIGRATION_POSTCOPY_RECOVER] = MIG_POSTCOPY_RECOVER,
-	[QMP_MIGRATION_COMPLETED] = MIG_COMPLETED,
-	[QMP_MIGRATION_FAILED] = MIG_FAILED,
-	[QMP_MIGRATION_COLO] = MIG_UNKNOWN,
-	[QMP_MIGRATION_PRE_SWITCHOVER] = MIG_PRE_SWITCHOVER,
-	[QMP_MIGRATION_DEVICE] = MIG_DEVICE,
-	[QMP_MIGRATION_WAIT_UNPLUG] = MIG_WAIT_UNPLUG,
-	[QMP_MIGRATION_UNKNOWN] = MIG_UNKNOWN,
-};
-
-static int read_migration(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	struct vm_progress *p = &k->vm.progress;
-	struct qmp_migration_info m;
-	int r = qmp_decode_migration(value, err, &m);
-
-	if (r < 0)
-		return r;
-	k->vm.mig = mig_of[m.status];
-	/* A destination that listens and has no guest yet shows only its address (7.2). */
-	if (k->vm.mig == MIG_NONE && qmp_get_array(value, "socket-address"))
-		k->vm.mig = MIG_SETUP;
-	snprintf(k->vm.mig_error, sizeof(k->vm.mig_error), "%.159s", m.error);
-	*p = (struct vm_progress){
-		.remaining = (uint64_t)m.remaining,
-		.total = (uint64_t)m.total,
-		.transferred = (uint64_t)m.transferred,
-		.dirty_rate = (uint64_t)m.dirty_rate,
-		.page_bytes = (uint64_t)m.page_bytes,
-		.mbps = m.mbps,
-		.pass = (unsigned)m.dirty_syncs,
-		.downtime_ms = (uint64_t)(m.downtime_ms ? m.downtime_ms : m.expected_ms),
-		.total_ms = (uint64_t)m.total_ms,
-	};
-	return 0;
-}
-
-static int read_caps(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	static const char *const names[] = { "events", "return-path", "pause-before-switchover",
-					     "late-block-activate" };
-	struct qmp_capability *list;
-	size_t n;
-	int r = qmp_decode_capabilities(value, err, &list, &n);
-
-	for (size_t i = 0; r >= 0 && i < n; i++) {
-		for (unsigned bit = 0; bit < 4; bit++) {
-			if (strcmp(list[i].name, names[bit]))
-				continue;
-			k->vm.caps_known |= 1u << bit;
-			k->vm.caps |= list[i].on ? 1u << bit : 0;
-		}
-	}
-	if (r >= 0)
-		free(list);
-	return r;
-}
-
-/* ---- putting it together ---------------------------------------------- */
-
-static bool has_object(const struct look *k, const char *name, const char *type)
-{
-	for (size_t i = 0; i < k->n_objects; i++)
-		if (!strcmp(k->objects[i].name, name))
-			return !type || !strcmp(k->objects[i].type, type);
-	return false;
-}
-
-static bool was_refused(const struct hv *hv, const char *id)
-{
-	for (unsigned i = 0; i < 16; i++)
-		if (!strcmp(hv->refusals[i].id, id))
-			return true;
-	return false;
-}
-
-static void add_device(struct look *k, const struct qmp_memory_device *d)
-{
-	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
-	const char *backend = strrchr(d->memdev, '/');
-
-	if (d->kind == QMP_MEMORY_OTHER || !id_ok(d->id) || !backend || !id_ok(backend + 1))
-		return;
-	*m = (struct vm_mem){
-		.kind = d->kind == QMP_MEMORY_DIMM ? VM_DIMM : VM_VIRTIO_MEM,
-		.plugged = true,
-		.slot = (int)d->slot,
-		.addr = (uint64_t)d->addr,
-		.size = (uint64_t)d->size,
-	};
-	snprintf(m->id, sizeof(m->id), "%.*s", LS_NAME_BYTES - 1, d->id);
-	snprintf(m->backend, sizeof(m->backend), "%.*s", LS_NAME_BYTES - 1, backend + 1);
-	m->requested = m->kind == VM_DIMM ? m->size : (uint64_t)d->requested_size;
-	m->max = m->kind == VM_DIMM ? m->size : (uint64_t)d->max_size;
-	m->granule = m->kind == VM_DIMM ? 0 : (uint64_t)d->block_size;
-	m->removable = d->hotplugged && d->hotpluggable;
-	m->refused = was_refused(k->hv, m->id);
-	m->anonymous = has_object(k, m->backend, "child<memory-backend-ram>");
-	k->vm.n_mems++;
-}
-
-/* A backend of ours that no device uses: "ls-TXN-SLOT-mem" without "ls-TXN-SLOT". */
-static void add_orphan(struct look *k, const char *backend)
-{
-	size_t n = strlen(backend), tail = strlen("-mem");
-	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
-
-	if (strncmp(backend, "ls-", 3) || n <= tail || n >= LS_NAME_BYTES ||
-	    strcmp(backend + n - tail, "-mem"))
-		return;
-	for (unsigned i = 0; i < k->vm.n_mems; i++)
-		if (!strcmp(k->vm.mems[i].backend, backend))
-			return;
-	*m = (struct vm_mem){ .kind = VM_DIMM, .slot = -1, .anonymous = true };
-	snprintf(m->backend, sizeof(m->backend), "%s", backend);
-	snprintf(m->id, sizeof(m->id), "%.*s", (int)(n - tail), backend);
-	k->vm.n_mems++;
-}
-
-static void put_memory(struct look *k)
-{
-	k->vm.mems = calloc(k->n_mems + k->n_objects + 1, sizeof(*k->vm.mems));
-	for (size_t i = 0; k->vm.mems && i < k->n_mems; i++)
-		add_device(k, &k->mems[i]);
-	for (size_t i = 0; k->vm.mems && i < k->n_objects; i++)
-		add_orphan(k, k->objects[i].name);
-}
-
-/* An eject that is under way by the guest's own word, whoever asked for it. */
-static void put_ospm(struct look *k)
-{
-	for (size_t i = 0; i < k->n_ospm; i++) {
-		const struct qmp_ospm_status *o = &k->ospm[i];
-		unsigned slot = (unsigned)strtoul(o->slot, NULL, 10);
-
-		if (!strcmp(o->slot_type, "CPU") && slot < k->vm.n_cpus && o->status == 0x84 &&
-		    k->vm.cpus[slot].plugged)
-			k->vm.cpus[slot].unplug = TRI_YES;
-	}
 }
 
 static bool is_fixed_fact(const struct look *k)
@@ -514,7 +163,9 @@ static int on_agent_late(sd_event_source *s, uint64_t now, void *arg)
 
 static struct look *look_of(struct query *q)
 {
-	return q->hv->look == q->look ? q->look : NULL;
+	struct look *k = q->hv->look;
+
+	return k && k->number == q->look ? k : NULL;
 }
 
 static void on_vcpus(struct qmp *q, struct json_object *value, const struct ls_err *err, void *arg)
@@ -579,7 +230,7 @@ static void ask_agent(struct look *k)
 		hv->subscribed = conn_submit(&hv->agent, ls_wire[LS_WIRE_SUBSCRIBE].name, NULL,
 					     NULL, NULL, NULL) >= 0;
 	if (conn_submit(&hv->agent, ls_wire[LS_WIRE_STATUS].name, NULL, on_guest_status,
-			query_new(k, "agent"), &err) < 0)
+			query_new(k, NULL), &err) < 0)
 		agent_over(k, err.text);
 }
 
@@ -596,45 +247,16 @@ static void on_answer(struct qmp *qmp, struct json_object *value, const struct l
 	(void)qmp;
 	if (k) {
 		if (!err)
-			r = q->read(k, value, &bad);
-		if (r < 0 && !(err && q->may_fail) && !k->err.code) {
+			r = q->what->read(k, value, &bad);
+		if (r < 0 && !(err && q->what->may_fail) && !k->err.code) {
 			k->err = err ? *err : bad;
-			ls_err_prefix(&k->err, "%s: %s", k->hv->monitor.address, q->name);
+			ls_err_prefix(&k->err, "%s: %s", k->hv->monitor.address, q->what->name);
 		}
 		k->pending--;
 		look_step(k);
 	}
 	query_free(q);
 }
-
-static int read_surrendered(struct look *k, struct json_object *value, struct ls_err *err)
-{
-	(void)value, (void)err;
-	k->vm.surrendered = true;
-	return 0;
-}
-
-/* clang-format off */
-static const struct {
-	const char *name;
-	const char *path, *property;
-	int (*read)(struct look *, struct json_object *, struct ls_err *);
-	bool may_fail;
-} queries[] = {
-	{ "query-status",               NULL, NULL, read_status,    false },
-	{ "query-version",              NULL, NULL, read_version,   false },
-	{ "qom-get", "/machine", "type",            read_machine,   false },
-	{ "qom-get", "/machine", "memory",          read_sizes,     true },
-	{ "query-hotpluggable-cpus",    NULL, NULL, read_cpus,      true },
-	{ "query-memory-devices",       NULL, NULL, read_mems,      true },
-	{ "query-acpi-ospm-status",     NULL, NULL, read_ospm,      true },
-	{ "query-migrate",              NULL, NULL, read_migration, false },
-	{ "query-migrate-capabilities", NULL, NULL, read_caps,      false },
-	{ "qom-list", "/objects", NULL,             read_objects,   false },
-	{ "qom-get", "/objects/" CLAIM_ID, "data",  read_claim,     true },
-	{ "qom-get", "/objects/" SURRENDERED_ID, "data", read_surrendered, true },
-};
-/* clang-format on */
 
 static struct json_object *query_args(const char *path, const char *property)
 {
@@ -646,14 +268,12 @@ static struct json_object *query_args(const char *path, const char *property)
 static void ask_qemu(struct look *k)
 {
 	k->asked = true;
-	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
-		struct query *q = query_new(k, queries[i].name);
+	for (size_t i = 0; i < look_n_queries; i++) {
+		const struct look_query *what = &look_queries[i];
+		struct query *q = query_new(k, what);
 
-		q->read = queries[i].read;
-		q->may_fail = queries[i].may_fail;
-		if (conn_submit(&k->hv->monitor, q->name,
-				query_args(queries[i].path, queries[i].property), on_answer, q,
-				&k->err) < 0) {
+		if (conn_submit(&k->hv->monitor, what->name, query_args(what->path, what->property),
+				on_answer, q, &k->err) < 0) {
 			query_free(q);
 			finish(k, false);
 			return;
@@ -690,8 +310,7 @@ static void look_step(struct look *k)
 	if (k->pending || k->tell)
 		return;
 	if (!k->vm.mems) {
-		put_memory(k);
-		put_ospm(k);
+		look_put_together(k);
 		/* The devices are known: now what the agent says of them can be placed. */
 		if (k->vm.run == VM_RUNNING || hv->running)
 			ask_agent(k);
@@ -750,7 +369,7 @@ void hv_look(struct hv *hv, hv_look_fn fn, void *arg)
 	look_free(hv);
 	if (!k)
 		abort();
-	*k = (struct look){ .hv = hv, .fn = fn, .arg = arg };
+	*k = (struct look){ .hv = hv, .number = ++hv->looks, .fn = fn, .arg = arg };
 	hv->look = k;
 	k->late = hv_after(hv, HV_LOOK_MS, on_late, k);
 	k->agent_late = hv_after(hv, HV_AGENT_MS / AGENT_TRIES, on_agent_late, k);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files of the QMP back end share: hv_qmp.c (life, verbs of QEMU),
- * hv_look.c (observations), hv_guest.c (verbs of the agent), hv_store.c (records).
+ * What the files of the QMP back end share:
+ *
+ * hv.c        a guest's life: connections, process, events
+ * hv_batch.c  several commands as one request
+ * hv_qmp.c    the verbs that QEMU answers; hv_guest.c those that the agent answers
+ * hv_look.c   one observation; hv_read.c what QEMU's answers mean for it
+ * hv_store.c  the journal in QEMU
  */
 #ifndef COORDINATOR_HV_PRIVATE_H
 #define COORDINATOR_HV_PRIVATE_H
@@ -85,20 +90,72 @@ struct hv {
 	enum ls_wire_command lease_verb;
 	sd_event_source *lease_timer;
 	struct look *look;
+	uint32_t looks;
 	struct query *queries;
 	unsigned journal_seq;
 	struct batch *batches;
 };
 
-/* hv_qmp.c */
+/* hv.c */
 uint64_t hv_now_ms(void);
+sd_event_source *hv_after(struct hv *hv, uint64_t ms, sd_event_time_handler_t fn, void *arg);
+
+/* hv_batch.c */
 struct batch *batch_new(struct hv *hv, hv_reply_fn fn, void *arg);
 void batch_add(struct batch *b, struct conn *c, const char *name, struct json_object *args);
 void batch_add_fn(struct batch *b, struct conn *c, const char *name, struct json_object *args,
 		  qmp_reply_fn fn);
 void batch_fail(struct batch *b, const struct ls_err *err);
 void batch_done(struct batch *b); /* one of its commands was answered, or all were sent */
-sd_event_source *hv_after(struct hv *hv, uint64_t ms, sd_event_time_handler_t fn, void *arg);
+void batch_free(struct batch *b);
+
+/* ---- looks ------------------------------------------------------------- */
+
+/**
+ * struct look - The look that is out
+ * @number:    tells answers to it from answers to one before it
+ * @pending:   answers of QEMU still to come
+ * @asked:     QEMU was asked; before that the connection is being made
+ * @guest_out: the agent was asked and has not answered
+ * @guest_tried: it was asked, or cannot be
+ * @late:      when to give up; @agent_late: on the agent, at the last of @agent_tries
+ */
+struct look {
+	struct hv *hv;
+	uint32_t number;
+	hv_look_fn fn;
+	void *arg;
+	struct vm vm;
+	unsigned pending;
+	bool asked, guest_out, guest_tried;
+	unsigned agent_tries;
+	struct ls_err err;
+	sd_event_source *late, *agent_late, *tell;
+	struct qmp_memory_device *mems;
+	size_t n_mems;
+	struct qmp_property *objects;
+	size_t n_objects;
+	struct qmp_ospm_status *ospm;
+	size_t n_ospm;
+};
+
+/**
+ * struct look_query - One question of a look
+ * @name:     the command; @path and @property for qom-list and qom-get
+ * @read:     puts the answer into the look's vm
+ * @may_fail: that QEMU refuses it means only that there is no such thing
+ */
+struct look_query {
+	const char *name;
+	const char *path, *property;
+	int (*read)(struct look *k, struct json_object *value, struct ls_err *err);
+	bool may_fail;
+};
+
+/* hv_read.c */
+extern const struct look_query look_queries[];
+extern const size_t look_n_queries;
+void look_put_together(struct look *k); /* when every answer is there */
 
 /* hv_look.c */
 void look_connection(struct hv *hv);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest's life: its connections, the process behind them, and what it says unasked.
+ */
+#include "hv_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+uint64_t hv_now_ms(void)
+{
+	return qmp_now_ms();
+}
+
+sd_event_source *hv_after(struct hv *hv, uint64_t ms, sd_event_time_handler_t fn, void *arg)
+{
+	sd_event_source *s = NULL;
+
+	sd_event_add_time_relative(hv->loop, &s, CLOCK_MONOTONIC, ms * 1000, 1000, fn, arg);
+	return s;
+}
+
+/* ---- events ----------------------------------------------------------- */
+
+static void note_refusal(struct hv *hv, const char *id)
+{
+	snprintf(hv->refusals[hv->n_refusals++ % 16].id, LS_NAME_BYTES, "%.*s", LS_NAME_BYTES - 1,
+		 id);
+}
+
+/* ACPI 6.4, 6.3.5: an eject request (3, or 0x103 from the OS) and a status that says no. */
+static void note_ost(struct hv *hv, struct json_object *data)
+{
+	struct qmp_ospm_status ost;
+	unsigned slot;
+
+	if (qmp_decode_ospm_event(data, NULL, &ost) < 0)
+		return;
+	if ((ost.source != 3 && ost.source != 0x103) ||
+	    (ost.status != 1 && (ost.status < 0x80 || ost.status > 0x83)))
+		return;
+	slot = (unsigned)strtoul(ost.slot, NULL, 10);
+	if (!strcmp(ost.slot_type, "CPU") && slot < hv->n_slots)
+		hv->slots[slot].refused = true;
+	else if (!strcmp(ost.slot_type, "DIMM"))
+		note_refusal(hv, ost.device);
+}
+
+static void on_monitor_event(void *arg, const struct qmp_event *event)
+{
+	struct hv *hv = arg;
+
+	if (!strcmp(event->name, "ACPI_DEVICE_OST"))
+		note_ost(hv, event->data);
+	else if (!strcmp(event->name, "MEM_UNPLUG_ERROR") ||
+		 !strcmp(event->name, "DEVICE_UNPLUG_GUEST_ERROR"))
+		note_refusal(hv, qmp_get_str(event->data, "device", ""));
+	else if (!strcmp(event->name, "STOP"))
+		hv->running = false;
+	else if (!strcmp(event->name, "RESUME"))
+		hv->running = true;
+	hv->listener.hint(hv->listener.arg, event->name);
+}
+
+static int on_process_end(sd_event_source *s, int fd, uint32_t revents, void *arg)
+{
+	struct hv *hv = arg;
+
+	(void)fd, (void)revents;
+	sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	hv->gone = true;
+	hv->listener.hint(hv->listener.arg, "QEMU has ended");
+	return 0;
+}
+
+/* The one proof of death that counts is the process's own end, and only here can it be watched. */
+static void watch_process(struct hv *hv)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+
+	if (hv->pidfd >= 0 ||
+	    getsockopt(qmp_fd(hv->monitor.q), SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
+	    cred.pid <= 0)
+		return;
+	hv->pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
+	if (hv->pidfd < 0)
+		return;
+	hv->pid = cred.pid;
+	sd_event_add_io(hv->loop, &hv->pid_source, hv->pidfd, EPOLLIN, on_process_end, hv);
+}
+
+static void on_monitor_ready(void *arg)
+{
+	struct hv *hv = arg;
+
+	watch_process(hv);
+	look_connection(hv);
+}
+
+static void on_monitor_lost(void *arg, const struct ls_err *err)
+{
+	struct hv *hv = arg;
+
+	look_lost(hv, err);
+	hv->listener.lost(hv->listener.arg);
+}
+
+static void on_agent_ready(void *arg)
+{
+	struct hv *hv = arg;
+
+	hv->subscribed = false;
+	look_connection(hv);
+	hv->listener.hint(hv->listener.arg, "the agent answers");
+}
+
+static void on_agent_event(void *arg, const struct qmp_event *event)
+{
+	struct hv *hv = arg;
+
+	hv->listener.hint(hv->listener.arg, event->name);
+}
+
+static void on_agent_lost(void *arg, const struct ls_err *err)
+{
+	(void)err;
+	look_connection(arg);
+}
+
+static const struct conn_ops monitor_ops = { on_monitor_ready, on_monitor_event, on_monitor_lost };
+static const struct conn_ops agent_ops = { on_agent_ready, on_agent_event, on_agent_lost };
+
+/* ---- life ------------------------------------------------------------- */
+
+struct hv *hv_new(sd_event *loop, const char *name, const char *qmp, const char *agent,
+		  const struct hv_listener *listener)
+{
+	struct qmp_options options = { .dialect = QMP_DIALECT_QMP };
+	struct hv *hv = calloc(1, sizeof(*hv));
+
+	if (!hv)
+		return NULL;
+	hv->loop = sd_event_ref(loop);
+	hv->name = name;
+	hv->listener = *listener;
+	hv->pidfd = -1;
+	hv->has_agent = agent && agent[0];
+	conn_init(&hv->monitor, loop, qmp, &options, &monitor_ops, hv);
+	options.dialect = QMP_DIALECT_QGA;
+	conn_init(&hv->agent, loop, agent, &options, &agent_ops, hv);
+	return hv;
+}
+
+void hv_free(struct hv *hv)
+{
+	if (!hv)
+		return;
+	look_free(hv);
+	guest_lease_stop(hv);
+	conn_done(&hv->monitor);
+	conn_done(&hv->agent);
+	look_queries_free(hv);
+	while (hv->batches)
+		batch_free(hv->batches);
+	for (unsigned i = 0; i < hv->n_slots; i++)
+		json_object_put(hv->slots[i].props);
+	free(hv->slots);
+	sd_event_source_unref(hv->pid_source);
+	ls_closep(&hv->pidfd);
+	sd_event_unref(hv->loop);
+	free(hv);
+}
+
+void hv_expect_pid(struct hv *hv, int pid)
+{
+	if (pid <= 0 || hv->pidfd >= 0)
+		return;
+	hv->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	hv->gone = hv->pidfd < 0 && errno == ESRCH;
+	if (hv->pidfd >= 0)
+		sd_event_add_io(hv->loop, &hv->pid_source, hv->pidfd, EPOLLIN, on_process_end, hv);
+	hv->pid = pid;
+}
+
+int hv_pid(const struct hv *hv)
+{
+	return hv->pid;
+}
+
+const struct ls_err *hv_error(const struct hv *hv)
+{
+	return &hv->monitor.last;
+}

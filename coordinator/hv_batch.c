@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Several commands that make one request: the reply is one, and comes from the loop.
+ */
+#include "hv_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void batch_free(struct batch *b)
+{
+	struct batch **at = &b->hv->batches;
+
+	while (*at && *at != b)
+		at = &(*at)->next;
+	if (*at)
+		*at = b->next;
+	sd_event_source_unref(b->limit);
+	free(b);
+}
+
+/* The reply is told from the loop, never from inside hv_ask(). */
+static int batch_tell(sd_event_source *s, uint64_t now, void *arg)
+{
+	struct batch *b = arg;
+	hv_reply_fn fn = b->fn;
+	void *fn_arg = b->arg;
+	struct ls_err err = b->err;
+
+	(void)s, (void)now;
+	b->fn = NULL;
+	if (!b->pending)
+		batch_free(b);
+	fn(fn_arg, &err);
+	return 0;
+}
+
+static int batch_late(sd_event_source *s, uint64_t now, void *arg)
+{
+	struct batch *b = arg;
+
+	if (!b->err.code)
+		ls_err_set(&b->err, -ETIMEDOUT, "no answer within %d ms", HV_ASK_MS);
+	return batch_tell(s, now, b);
+}
+
+struct batch *batch_new(struct hv *hv, hv_reply_fn fn, void *arg)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		abort(); /* a few hundred bytes: without them no answer could be given at all */
+	*b = (struct batch){ .hv = hv, .pending = 1, .fn = fn, .arg = arg, .next = hv->batches };
+	hv->batches = b;
+	b->limit = hv_after(hv, HV_ASK_MS, batch_late, b);
+	return b;
+}
+
+void batch_fail(struct batch *b, const struct ls_err *err)
+{
+	if (!b->err.code)
+		b->err = *err;
+}
+
+void batch_done(struct batch *b)
+{
+	if (--b->pending)
+		return;
+	if (!b->fn) {
+		batch_free(b); /* it was late; this was the last straggler */
+		return;
+	}
+	sd_event_source_unref(b->limit);
+	b->limit = hv_after(b->hv, 0, batch_tell, b);
+}
+
+static void on_reply(struct qmp *q, struct json_object *value, const struct ls_err *err, void *arg)
+{
+	(void)q, (void)value;
+	if (err)
+		batch_fail(arg, err);
+	batch_done(arg);
+}
+
+void batch_add_fn(struct batch *b, struct conn *c, const char *name, struct json_object *args,
+		  qmp_reply_fn fn)
+{
+	struct ls_err err;
+
+	if (!c->is_ready) {
+		json_object_put(args);
+		ls_err_set(&err, -ENOTCONN, "%s: not connected", c->address);
+		batch_fail(b, &err);
+		return;
+	}
+	b->pending++;
+	if (conn_submit(c, name, args, fn, b, &err) < 0) {
+		batch_fail(b, &err);
+		b->pending--;
+	}
+}
+
+void batch_add(struct batch *b, struct conn *c, const char *name, struct json_object *args)
+{
+	batch_add_fn(b, c, name, args, on_reply);
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What QEMU's answers mean for the state vector.
+ *
+ * libqmp has checked shapes and ranges; here ids are held against an alphabet, since
+ * they go into commands again, and everything is placed by slot.
+ */
+#include "hv_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- answers, one function each ----------------------------------------- */
+
+static int read_status(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	static const struct {
+		const char *word;
+		enum vm_run run;
+	} words[] = {
+		{ "inmigrate", VM_INMIGRATE },
+		{ "postmigrate", VM_POSTMIGRATE },
+		{ "guest-panicked", VM_BROKEN },
+		{ "internal-error", VM_BROKEN },
+	};
+	struct qmp_status s;
+	int r = qmp_decode_status(value, err, &s);
+
+	if (r < 0)
+		return r;
+	k->vm.run = s.running ? VM_RUNNING : VM_PAUSED;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(s.status, words[i].word))
+			k->vm.run = words[i].run;
+	k->hv->running = s.running;
+	return 0;
+}
+
+static int read_version(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	struct qmp_version v;
+	struct json_object *qemu = qmp_get_obj(value, "qemu");
+	int r = qemu ? qmp_decode_version(value, err, &v) : -EPROTO;
+
+	if (r >= 0)
+		k->vm.version = (unsigned)(v.major * 10000 + v.minor * 100 + v.micro);
+	return r;
+}
+
+static int read_machine(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	static const char tail[] = "-machine";
+	size_t n;
+
+	if (!json_object_is_type(value, json_type_string))
+		return ls_err_set(err, -EPROTO, "machine type: not a string");
+	snprintf(k->vm.machine, sizeof(k->vm.machine), "%s", json_object_get_string(value));
+	n = strlen(k->vm.machine);
+	if (n > sizeof(tail) && !strcmp(k->vm.machine + n - (sizeof(tail) - 1), tail))
+		k->vm.machine[n - (sizeof(tail) - 1)] = '\0';
+	return 0;
+}
+
+static int read_sizes(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	(void)err;
+	k->vm.mem_boot = (uint64_t)qmp_get_int(value, "size", 0);
+	k->vm.mem_max = (uint64_t)qmp_get_int(value, "max-size", (int64_t)k->vm.mem_boot);
+	k->vm.mem_slots = (unsigned)qmp_get_int(value, "slots", 0);
+	return 0;
+}
+
+/* Order of the slots: QEMU numbers possible CPUs by these, most significant first. */
+static int64_t place(struct json_object *props)
+{
+	static const char *const keys[] = { "drawer-id",  "book-id",   "socket-id", "die-id",
+					    "cluster-id", "module-id", "core-id",   "thread-id" };
+	int64_t at = 0;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		at = at * (i < 6 ? 64 : 1024) + (qmp_get_int(props, keys[i], 0) & 1023);
+	return at;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	int64_t pa = place(((const struct qmp_hotpluggable_cpu *)a)->props);
+	int64_t pb = place(((const struct qmp_hotpluggable_cpu *)b)->props);
+
+	return pa < pb ? -1 : pa > pb;
+}
+
+/* An id that may go into a command to another QEMU, or to this one again. */
+static bool id_ok(const char *id)
+{
+	size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
+
+	return n && !id[n] && n < LS_NAME_BYTES;
+}
+
+static void keep_slot(struct hv_slot *s, struct qmp_hotpluggable_cpu *c)
+{
+	json_object_put(s->props);
+	s->props = json_object_get(c->props);
+	snprintf(s->type, sizeof(s->type), "%s", c->type);
+}
+
+static int resize_slots(struct hv *hv, unsigned n)
+{
+	struct hv_slot *slots;
+
+	if (n == hv->n_slots)
+		return 0;
+	slots = calloc(n + 1, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	for (unsigned i = 0; i < hv->n_slots; i++)
+		json_object_put(hv->slots[i].props);
+	free(hv->slots);
+	hv->slots = slots;
+	hv->n_slots = n;
+	return 0;
+}
+
+static void read_slot(struct look *k, unsigned slot, struct qmp_hotpluggable_cpu *c)
+{
+	struct vm_cpu *cpu = &k->vm.cpus[slot];
+	struct hv_slot *s = &k->hv->slots[slot];
+	const char *id = c->qom_path + strlen(PERIPHERAL_PATH);
+
+	keep_slot(s, c);
+	cpu->vcpus = (unsigned)(c->vcpus_count > 0 ? c->vcpus_count : 1);
+	cpu->guest_cpu = -1;
+	cpu->plugged = c->qom_path[0] != '\0';
+	if (!strncmp(c->qom_path, PERIPHERAL_PATH, strlen(PERIPHERAL_PATH)) && id_ok(id))
+		snprintf(cpu->id, sizeof(cpu->id), "%s", id);
+	if (!cpu->plugged)
+		s->asked = s->refused = false;
+	cpu->refused = s->refused;
+	cpu->unplug = s->asked && !s->refused ? TRI_YES : TRI_NO;
+}
+
+static int read_cpus(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	struct qmp_hotpluggable_cpu *list;
+	size_t n;
+	int r = qmp_decode_hotpluggable_cpus(value, err, &list, &n);
+
+	if (r < 0)
+		return r;
+	qsort(list, n, sizeof(*list), by_place);
+	n = n < LS_CPUS_MAX ? n : LS_CPUS_MAX;
+	k->vm.cpus = calloc(n ? n : 1, sizeof(*k->vm.cpus));
+	r = k->vm.cpus ? resize_slots(k->hv, (unsigned)n) : -ENOMEM;
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		read_slot(k, (unsigned)i, &list[i]);
+	k->vm.n_cpus = r < 0 ? 0 : (unsigned)n;
+	qmp_hotpluggable_cpus_free(list, n);
+	return r;
+}
+
+static int read_mems(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	return qmp_decode_memory_devices(value, err, &k->mems, &k->n_mems);
+}
+
+static int read_objects(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	return qmp_decode_properties(value, err, &k->objects, &k->n_objects);
+}
+
+static int read_ospm(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	return qmp_decode_ospm_status(value, err, &k->ospm, &k->n_ospm);
+}
+
+static int read_claim(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	char txn[LS_TXN_BYTES];
+
+	(void)err;
+	if (json_object_is_type(value, json_type_string) &&
+	    sscanf(json_object_get_string(value), "%39s %" SCNu64 " %*d %*s %63s", txn,
+		   &k->vm.claim_epoch, k->vm.claim_host) >= 2)
+		memcpy(k->vm.claimed_by, txn, sizeof(txn));
+	return 0;
+}
+
+static const enum vm_mig mig_of[] = {
+	[QMP_MIGRATION_NONE] = MIG_NONE,
+	[QMP_MIGRATION_SETUP] = MIG_SETUP,
+	[QMP_MIGRATION_CANCELLING] = MIG_CANCELLING,
+	[QMP_MIGRATION_CANCELLED] = MIG_CANCELLED,
+	[QMP_MIGRATION_ACTIVE] = MIG_ACTIVE,
+	[QMP_MIGRATION_POSTCOPY_ACTIVE] = MIG_POSTCOPY_ACTIVE,
+	[QMP_MIGRATION_POSTCOPY_PAUSED] = MIG_POSTCOPY_PAUSED,
+	[QMP_MIGRATION_POSTCOPY_RECOVER] = MIG_POSTCOPY_RECOVER,
+	[QMP_MIGRATION_COMPLETED] = MIG_COMPLETED,
+	[QMP_MIGRATION_FAILED] = MIG_FAILED,
+	[QMP_MIGRATION_COLO] = MIG_UNKNOWN,
+	[QMP_MIGRATION_PRE_SWITCHOVER] = MIG_PRE_SWITCHOVER,
+	[QMP_MIGRATION_DEVICE] = MIG_DEVICE,
+	[QMP_MIGRATION_WAIT_UNPLUG] = MIG_WAIT_UNPLUG,
+	[QMP_MIGRATION_UNKNOWN] = MIG_UNKNOWN,
+};
+
+static int read_migration(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	struct vm_progress *p = &k->vm.progress;
+	struct qmp_migration_info m;
+	int r = qmp_decode_migration(value, err, &m);
+
+	if (r < 0)
+		return r;
+	k->vm.mig = mig_of[m.status];
+	/* A destination that listens and has no guest yet shows only its address (7.2). */
+	if (k->vm.mig == MIG_NONE && qmp_get_array(value, "socket-address"))
+		k->vm.mig = MIG_SETUP;
+	snprintf(k->vm.mig_error, sizeof(k->vm.mig_error), "%.159s", m.error);
+	*p = (struct vm_progress){
+		.remaining = (uint64_t)m.remaining,
+		.total = (uint64_t)m.total,
+		.transferred = (uint64_t)m.transferred,
+		.dirty_rate = (uint64_t)m.dirty_rate,
+		.page_bytes = (uint64_t)m.page_bytes,
+		.mbps = m.mbps,
+		.pass = (unsigned)m.dirty_syncs,
+		.downtime_ms = (uint64_t)(m.downtime_ms ? m.downtime_ms : m.expected_ms),
+		.total_ms = (uint64_t)m.total_ms,
+	};
+	return 0;
+}
+
+static int read_caps(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	static const char *const names[] = { "events", "return-path", "pause-before-switchover",
+					     "late-block-activate" };
+	struct qmp_capability *list;
+	size_t n;
+	int r = qmp_decode_capabilities(value, err, &list, &n);
+
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		for (unsigned bit = 0; bit < 4; bit++) {
+			if (strcmp(list[i].name, names[bit]))
+				continue;
+			k->vm.caps_known |= 1u << bit;
+			k->vm.caps |= list[i].on ? 1u << bit : 0;
+		}
+	}
+	if (r >= 0)
+		free(list);
+	return r;
+}
+
+/* ---- putting it together ---------------------------------------------- */
+
+static bool has_object(const struct look *k, const char *name, const char *type)
+{
+	for (size_t i = 0; i < k->n_objects; i++)
+		if (!strcmp(k->objects[i].name, name))
+			return !type || !strcmp(k->objects[i].type, type);
+	return false;
+}
+
+static bool was_refused(const struct hv *hv, const char *id)
+{
+	for (unsigned i = 0; i < 16; i++)
+		if (!strcmp(hv->refusals[i].id, id))
+			return true;
+	return false;
+}
+
+static void add_device(struct look *k, const struct qmp_memory_device *d)
+{
+	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
+	const char *backend = strrchr(d->memdev, '/');
+
+	if (d->kind == QMP_MEMORY_OTHER || !id_ok(d->id) || !backend || !id_ok(backend + 1))
+		return;
+	*m = (struct vm_mem){
+		.kind = d->kind == QMP_MEMORY_DIMM ? VM_DIMM : VM_VIRTIO_MEM,
+		.plugged = true,
+		.slot = (int)d->slot,
+		.addr = (uint64_t)d->addr,
+		.size = (uint64_t)d->size,
+	};
+	snprintf(m->id, sizeof(m->id), "%.*s", LS_NAME_BYTES - 1, d->id);
+	snprintf(m->backend, sizeof(m->backend), "%.*s", LS_NAME_BYTES - 1, backend + 1);
+	m->requested = m->kind == VM_DIMM ? m->size : (uint64_t)d->requested_size;
+	m->max = m->kind == VM_DIMM ? m->size : (uint64_t)d->max_size;
+	m->granule = m->kind == VM_DIMM ? 0 : (uint64_t)d->block_size;
+	m->removable = d->hotplugged && d->hotpluggable;
+	m->refused = was_refused(k->hv, m->id);
+	m->anonymous = has_object(k, m->backend, "child<memory-backend-ram>");
+	k->vm.n_mems++;
+}
+
+/* A backend of ours that no device uses: "ls-TXN-SLOT-mem" without "ls-TXN-SLOT". */
+static void add_orphan(struct look *k, const char *backend)
+{
+	size_t n = strlen(backend), tail = strlen("-mem");
+	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
+
+	if (strncmp(backend, "ls-", 3) || n <= tail || n >= LS_NAME_BYTES ||
+	    strcmp(backend + n - tail, "-mem"))
+		return;
+	for (unsigned i = 0; i < k->vm.n_mems; i++)
+		if (!strcmp(k->vm.mems[i].backend, backend))
+			return;
+	*m = (struct vm_mem){ .kind = VM_DIMM, .slot = -1, .anonymous = true };
+	snprintf(m->backend, sizeof(m->backend), "%s", backend);
+	snprintf(m->id, sizeof(m->id), "%.*s", (int)(n - tail), backend);
+	k->vm.n_mems++;
+}
+
+static void put_memory(struct look *k)
+{
+	k->vm.mems = calloc(k->n_mems + k->n_objects + 1, sizeof(*k->vm.mems));
+	for (size_t i = 0; k->vm.mems && i < k->n_mems; i++)
+		add_device(k, &k->mems[i]);
+	for (size_t i = 0; k->vm.mems && i < k->n_objects; i++)
+		add_orphan(k, k->objects[i].name);
+}
+
+/* An eject that is under way by the guest's own word, whoever asked for it. */
+static void put_ospm(struct look *k)
+{
+	for (size_t i = 0; i < k->n_ospm; i++) {
+		const struct qmp_ospm_status *o = &k->ospm[i];
+		unsigned slot = (unsigned)strtoul(o->slot, NULL, 10);
+
+		if (!strcmp(o->slot_type, "CPU") && slot < k->vm.n_cpus && o->status == 0x84 &&
+		    k->vm.cpus[slot].plugged)
+			k->vm.cpus[slot].unplug = TRI_YES;
+	}
+}
+
+void look_put_together(struct look *k)
+{
+	put_memory(k);
+	put_ospm(k);
+}
+
+static int read_surrendered(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	(void)value, (void)err;
+	k->vm.surrendered = true;
+	return 0;
+}
+
+/* clang-format off */
+const struct look_query look_queries[] = {
+	{ "query-status",               NULL, NULL, read_status,    false },
+	{ "query-version",              NULL, NULL, read_version,   false },
+	{ "qom-get", "/machine", "type",            read_machine,   false },
+	{ "qom-get", "/machine", "memory",          read_sizes,     true },
+	{ "query-hotpluggable-cpus",    NULL, NULL, read_cpus,      true },
+	{ "query-memory-devices",       NULL, NULL, read_mems,      true },
+	{ "query-acpi-ospm-status",     NULL, NULL, read_ospm,      true },
+	{ "query-migrate",              NULL, NULL, read_migration, false },
+	{ "query-migrate-capabilities", NULL, NULL, read_caps,      false },
+	{ "qom-list", "/objects", NULL,             read_objects,   false },
+	{ "qom-get", "/objects/" CLAIM_ID, "data",  read_claim,     true },
+	{ "qom-get", "/objects/" SURRENDERED_ID, "data", read_surrendered, true },
+};
+/* clang-format on */
+
+const size_t look_n_queries = sizeof(look_queries) / sizeof(look_queries[0]);
