@@ -190,6 +190,17 @@ static void test_when_einval_and_not_there_then_failure(void **state)
 	assert_int_equal(device_online(guest_block(g, 0), NULL), -EINVAL);
 }
 
+/* A write that the kernel accepts and forgets is a failure, for memory as for CPUs. */
+static void test_when_the_kernel_does_nothing_then_eio(void **state)
+{
+	struct guest *g = *state;
+	struct ls_err err = { 0 };
+
+	strcpy(g->kernel.ignore, STATE(1));
+	assert_int_equal(device_online(guest_block(g, 1), &err), -EIO);
+	assert_non_null(strstr(err.text, "memory1 should be online"));
+}
+
 /* Each zone has its word; another name has none. */
 static void test_when_a_zone_is_named_then_its_word_is_written(void **state)
 {
@@ -247,6 +258,7 @@ int main(void)
 		T(test_when_it_fails_otherwise_then_once_is_enough),
 		T(test_when_einval_and_already_there_then_success),
 		T(test_when_einval_and_not_there_then_failure),
+		T(test_when_the_kernel_does_nothing_then_eio),
 		T(test_when_a_zone_is_named_then_its_word_is_written),
 		T(test_when_the_kernel_is_deaf_then_in_kernel),
 		T(test_when_the_kernel_listens_then_a_signal_ends_it),

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Small parts next to the kernel: real files, uevents, CPU lists, the probe, persistence. */
+#include "fake_sysfs.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <lockstep/err.h>
+
+#include "../../guest-agent/cpus.h"
+#include "../../guest-agent/uevent.h"
+#include "../../guest-agent/worker.h"
+
+static char root[] = "/tmp/lockstep-sysfs-XXXXXX";
+
+static void put_file(const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	f = fopen(path, "w");
+	fputs(text, f);
+	fclose(f);
+}
+
+static void remove_file(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	unlink(path);
+}
+
+/* Numbers, strings and what is neither, from files below a root. */
+static void test_when_files_are_real_then_they_are_read_and_written(void **state)
+{
+	const struct sysfs_how how = { .deadline_ms = 5000 };
+	struct ls_err err = { 0 };
+	struct sysfs *s;
+	long long num = 0;
+	char text[16];
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	s = sysfs_new(root);
+	put_file("hex", "8000000\n");
+	put_file("word", "online\n");
+	put_file("long", "0123456789abcdef\n");
+	assert_int_equal(sysfs_read_num(s, 16, &num, "hex"), 0);
+	assert_int_equal(num, 0x8000000);
+	assert_int_equal(sysfs_read_num(s, 10, &num, "word"), -EPROTO);
+	assert_int_equal(sysfs_read_str(s, text, sizeof(text), "%s", "word"), 0);
+	assert_string_equal(text, "online");
+	assert_int_equal(sysfs_read_str(s, text, sizeof(text), "long"), -EMSGSIZE);
+	assert_int_equal(sysfs_read_str(s, text, sizeof(text), "none"), -ENOENT);
+	assert_int_equal(sysfs_write_str(s, &how, "1", &err, "word"), 0);
+	sysfs_read_str(s, text, sizeof(text), "word");
+	assert_string_equal(text, "1");
+	assert_int_equal(sysfs_write_str(s, &how, "1", &err, "none/%d", 7), -ENOENT);
+	assert_non_null(strstr(err.text, "none/7"));
+	sysfs_free(s);
+	remove_file("hex");
+	remove_file("word");
+	remove_file("long");
+	rmdir(root);
+}
+
+/* The kernel's lists, and everything that only looks like one. */
+static void test_when_a_cpu_list_is_read_then_strictly(void **state)
+{
+	static const char *const bad[] = { "x",	  "1-",	 "-1",	   "3-1",  "1,,2",
+					   "1 2", "1;2", "0-1024", "1024", "1-2-3" };
+	struct cpus set;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(cpus_parse("0-2,5,63-64,1023\n", &set), 0);
+	assert_int_equal(cpus_count(&set), 7);
+	assert_true(cpus_has(&set, 64) && cpus_has(&set, 1023) && !cpus_has(&set, 3));
+	assert_int_equal(cpus_parse("\n", &set), 0);
+	assert_int_equal(cpus_count(&set), 0);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (cpus_parse(bad[i], &set) >= 0)
+			fail_msg("\"%s\" was taken for a list", bad[i]);
+}
+
+#define UEVENT(text) text, sizeof(text)
+
+/* Uevents of CPUs and memory matter; others, and pieces, do not. */
+static void test_when_a_uevent_comes_then_its_subsystem_decides(void **state)
+{
+	(void)state;
+	assert_true(uevent_matters(UEVENT("add@/x\0ACTION=add\0SUBSYSTEM=cpu\0SEQNUM=1")));
+	assert_true(uevent_matters(UEVENT("online@/x\0SUBSYSTEM=memory")));
+	assert_false(uevent_matters(UEVENT("add@/x\0SUBSYSTEM=cpuidle")));
+	assert_false(uevent_matters(UEVENT("add@/SUBSYSTEM=cpu\0SUBSYSTEM=net")));
+	assert_false(uevent_matters("SUBSYSTEM=cpu", 13)); /* no NUL: cut short */
+	assert_false(uevent_matters("", 0));
+}
+
+/* A CPU that runs is proved to; one that does not exist is not called dead. */
+static void test_when_a_cpu_is_probed_then_what_is_proved(void **state)
+{
+	(void)state;
+	assert_int_equal(worker_probe(sched_getcpu(), 10000), 0);
+	assert_int_equal(worker_probe(FAKE_CPUS * 15, 10000), 1);
+}
+
+/* A write that is out pins nobody for ever: it comes back, and is told both times. */
+static int outs;
+
+static void count_outs(void *arg, int change)
+{
+	(void)arg;
+	__atomic_add_fetch(&outs, change, __ATOMIC_SEQ_CST);
+}
+
+static void test_when_a_write_goes_out_then_it_is_told_and_comes_back(void **state)
+{
+	const struct sysfs_how how = { .deadline_ms = 10 };
+	struct sysfs *s;
+	struct fake f;
+
+	(void)state;
+	fake_init(&f, 2, 2, 1);
+	strcpy(f.hang, "devices/system/memory/memory0/state");
+	s = sysfs_new_ops(&fake_ops, &f);
+	sysfs_on_out(s, count_outs, NULL);
+	assert_int_equal(sysfs_write_str(s, &how, "online", NULL, "%s", f.hang), -EINPROGRESS);
+	assert_int_equal(__atomic_load_n(&outs, __ATOMIC_SEQ_CST), 1);
+	assert_true(sysfs_is_out(s, "%s", f.hang));
+	fake_release(&f);
+	while (__atomic_load_n(&outs, __ATOMIC_SEQ_CST))
+		sched_yield();
+	assert_int_equal(sysfs_outs(s), 0);
+	sysfs_free(s);
+	fake_done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_when_files_are_real_then_they_are_read_and_written),
+		cmocka_unit_test(test_when_a_cpu_list_is_read_then_strictly),
+		cmocka_unit_test(test_when_a_uevent_comes_then_its_subsystem_decides),
+		cmocka_unit_test(test_when_a_cpu_is_probed_then_what_is_proved),
+		cmocka_unit_test(test_when_a_write_goes_out_then_it_is_told_and_comes_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
