@@ -35,7 +35,7 @@ static void store_cut(char *to, size_t size, const char *from)
 			*to = ' ';
 }
 
-static void store(const struct decode_row *row, struct json_object *v, char *to)
+static void store(const struct decode_row *row, struct json_object *v, void *to)
 {
 	switch (row->into) {
 	case INTO_BOOL:

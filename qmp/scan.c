@@ -197,7 +197,7 @@ static enum verdict at_after_value(struct scan *s, unsigned char c)
 
 static enum verdict at_word(struct scan *s, unsigned char c)
 {
-	if (c != *s->word)
+	if (c != (unsigned char)*s->word)
 		return bad(s, "a word other than true, false, null");
 	return *++s->word ? NEXT : value_done(s);
 }
