@@ -39,7 +39,9 @@ static inline long open_fds(void)
 	DIR *d = opendir("/proc/self/fd");
 	long n = 0;
 
-	while (d && readdir(d))
+	if (!d)
+		return -1;
+	while (readdir(d))
 		n++;
 	closedir(d);
 	return n;

@@ -17,14 +17,22 @@ typedef int (*decode_any)(struct json_object *value, struct ls_err *err);
 		struct type ret;                                                                   \
 		return qmp_decode_##name(value, err, &ret);                                        \
 	}
+/* An array whose elements own nothing. */
+static void free_list(void *list, size_t n)
+{
+	(void)n;
+	free(list);
+}
+
 #define LIST(name, type, release)                                                                  \
 	static int any_##name(struct json_object *value, struct ls_err *err)                       \
 	{                                                                                          \
 		struct type *list;                                                                 \
 		size_t n;                                                                          \
 		int r = qmp_decode_##name(value, err, &list, &n);                                  \
-		if (!r)                                                                            \
-			release;                                                                   \
+		if (!r) {                                                                          \
+			release(list, n);                                                          \
+		}                                                                                  \
 		return r;                                                                          \
 	}
 
@@ -33,13 +41,13 @@ SINGLE(status, qmp_status)
 SINGLE(memory_size, qmp_memory_size)
 SINGLE(ospm_event, qmp_ospm_status)
 SINGLE(migration, qmp_migration_info)
-LIST(hotpluggable_cpus, qmp_hotpluggable_cpu, qmp_hotpluggable_cpus_free(list, n))
-LIST(cpus, qmp_cpu, qmp_cpus_free(list, n))
-LIST(memory_devices, qmp_memory_device, free(list))
-LIST(ospm_status, qmp_ospm_status, free(list))
-LIST(capabilities, qmp_capability, free(list))
-LIST(blocks, qmp_block, free(list))
-LIST(properties, qmp_property, free(list))
+LIST(hotpluggable_cpus, qmp_hotpluggable_cpu, qmp_hotpluggable_cpus_free)
+LIST(cpus, qmp_cpu, qmp_cpus_free)
+LIST(memory_devices, qmp_memory_device, free_list)
+LIST(ospm_status, qmp_ospm_status, free_list)
+LIST(capabilities, qmp_capability, free_list)
+LIST(blocks, qmp_block, free_list)
+LIST(properties, qmp_property, free_list)
 
 #define DIMM                                                                                       \
 	"{\"type\": \"dimm\", \"data\": {\"id\": \"d1\", \"memdev\": \"/objects/m1\", \"addr\": "  \

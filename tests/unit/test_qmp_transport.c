@@ -372,7 +372,7 @@ static int lab_start(void **state)
 	start_sshd(lab);
 	assert_int_equal(qemu_start(&lab->qemu, (const char *const[]){ "-machine", "none", NULL }),
 			 0);
-	lab->path = strdup(getenv("PATH"));
+	lab->path = strdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
 	snprintf(text, sizeof(text), "%s:%s", lab->dir, lab->path);
 	setenv("PATH", text, 1);
 	snprintf(text, sizeof(text), "%s/tmp", lab->dir);
