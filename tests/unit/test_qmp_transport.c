@@ -357,6 +357,7 @@ static void lab_config(struct lab *lab)
 static int lab_start(void **state)
 {
 	struct lab *lab = calloc(1, sizeof(*lab));
+	const char *path = getenv("PATH");
 	char text[FILE_MAX];
 
 	*state = lab;
@@ -372,7 +373,7 @@ static int lab_start(void **state)
 	start_sshd(lab);
 	assert_int_equal(qemu_start(&lab->qemu, (const char *const[]){ "-machine", "none", NULL }),
 			 0);
-	lab->path = strdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	lab->path = strdup(path ? path : "/usr/bin:/bin");
 	snprintf(text, sizeof(text), "%s:%s", lab->dir, lab->path);
 	setenv("PATH", text, 1);
 	snprintf(text, sizeof(text), "%s/tmp", lab->dir);
