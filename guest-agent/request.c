@@ -24,6 +24,7 @@ static void run(struct job *job)
 	struct request *rq = (struct request *)job;
 	uint64_t since = qmp_now_ms();
 
+	rq->err = (struct ls_err){ 0 };
 	rq->result = model_scan(&rq->agent->model, &rq->err);
 	if (rq->result >= 0)
 		rq->result = rq->work(rq);
@@ -71,6 +72,7 @@ void request_start(struct agent *a, struct qmp_call *call, struct json_object *a
 	rq->args = args;
 	rq->flag = flag;
 	rq->work = work;
+	rq->result = ls_err_set(&rq->err, -ESHUTDOWN, "the agent is ending");
 	snprintf(rq->txn, sizeof(rq->txn), "%s", qmp_get_str(args, "txn", ""));
 	if (pin && lock_pin(&a->lock, rq->txn, &rq->err) < 0) {
 		qmp_reply_err(call, &rq->err);

@@ -114,6 +114,14 @@ struct work *work_new(void)
 	return NULL;
 }
 
+static void finish_all(struct queue *q)
+{
+	struct job *job;
+
+	while ((job = queue_take(q)))
+		job->done(job);
+}
+
 int work_free(struct work *w, unsigned wait_ms)
 {
 	struct timespec until;
@@ -126,6 +134,8 @@ int work_free(struct work *w, unsigned wait_ms)
 	until.tv_sec += wait_ms / 1000 + 1;
 	if (pthread_timedjoin_np(w->thread, NULL, &until))
 		return -ETIMEDOUT;
+	finish_all(&w->ran);
+	finish_all(&w->todo);
 	close(w->event);
 	pthread_cond_destroy(&w->more);
 	pthread_mutex_destroy(&w->lock);

@@ -31,7 +31,8 @@ struct work *work_new(void);
  * work_free() - Stop after the job under way
  * @wait_ms: how long to wait for it
  *
- * Jobs not begun are dropped with neither @run nor @done.
+ * Jobs not begun are finished (@done) without having run.
+ * Context: the loop's thread.
  * Return: 0, or -ETIMEDOUT: the thread is still in a job, and nothing was released.
  */
 int work_free(struct work *w, unsigned wait_ms);

@@ -51,11 +51,13 @@ static int note(int row, bool up)
 		(void)err;                                                                         \
 		return note(n, false);                                                             \
 	}
+/* clang-format off */
 ROW(0)
 ROW(1)
-ROW(2) ROW(3) ROW(4)
+ROW(2)
+ROW(3)
+ROW(4)
 
-	/* clang-format off */
 static const struct cpuhp_step rows[ROWS] = {
 	{ "test:0", up0, down0, .on_cpu = false },
 	{ "test:1", up1, down1, .on_cpu = false },
