@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,7 +12,8 @@
 
 #include "warm.h"
 
-#define LAB_LOOK_MS 20 /* between two looks at something that has no event */
+#define LAB_SYNC_MS 1500 /* an agent's first answer; it takes a few ms */
+#define LAB_LOOK_MS 20	 /* between two looks at something that has no event */
 
 /* The source tree lies above the build directory: build/, build/asan/. */
 static int lab_find_builder(const char *build, char *ret_path, size_t size)
@@ -84,13 +84,28 @@ bool guest_alive(const struct guest *g)
 	return g->proc && !g->proc->ended;
 }
 
+/*
+ * A port that was let go a moment ago may lose the first bytes of its next user: the
+ * guest's kernel learns of both ends from work queues. So a sync is tried again.
+ */
+static int guest_open_agent(struct guest *g, uint64_t deadline_ms, struct ls_err *err,
+			    struct qmp **ret_q)
+{
+	const struct qmp_options options = { .dialect = QMP_DIALECT_QGA };
+	int r;
+
+	do
+		r = qmp_open(g->paths.agent, &options, qmp_now_ms() + LAB_SYNC_MS, err, ret_q);
+	while ((r == -EBUSY || r == -ETIMEDOUT) && qmp_now_ms() < deadline_ms);
+	return r;
+}
+
 int guest_ask_agent(struct guest *g, const char *command, struct json_object *args,
 		    struct ls_err *err, struct json_object **ret_value)
 {
-	const struct qmp_options options = { .dialect = QMP_DIALECT_QGA };
 	uint64_t deadline_ms = qmp_now_ms() + LAB_AGENT_MS;
 	struct qmp *q;
-	int r = qmp_open(g->paths.agent, &options, deadline_ms, err, &q);
+	int r = guest_open_agent(g, deadline_ms, err, &q);
 
 	if (r < 0) {
 		json_object_put(args);
@@ -147,20 +162,25 @@ static void guest_unlink_sockets(struct guest *g)
 	unlink(g->paths.con);
 }
 
-/* QEMU opens its sockets while it reads its options: there is no event for it. */
-static int guest_await_socket(struct guest *g, const char *path, uint64_t deadline_ms,
-			      struct ls_err *err)
+/*
+ * QEMU opens its sockets while it reads its options, the console's last, and there is no
+ * event for it. Between bind() and listen() there is a file that refuses connections.
+ */
+static int guest_open_console(struct guest *g, uint64_t deadline_ms, struct ls_err *err)
 {
-	struct stat st;
+	const char *path = g->paths.con;
+	int r;
 
-	while (stat(path, &st) < 0) {
+	for (;;) {
+		r = console_open(&g->lab->pump, path, err, &g->console);
+		if (r != -ENOENT && r != -ECONNREFUSED)
+			return r;
 		if (!guest_alive(g))
 			return ls_err_set(err, -ECHILD, "QEMU has ended; see %s", g->paths.log);
 		if (qmp_now_ms() >= deadline_ms)
 			return ls_err_set(err, -ETIMEDOUT, "QEMU does not open %s", path);
 		pump_once(&g->lab->pump, qmp_now_ms() + LAB_LOOK_MS);
 	}
-	return 0;
 }
 
 /* QEMU's own agent is fetched when the first guest wants it. */
@@ -192,10 +212,7 @@ static int guest_launch(struct guest *g, bool paused, struct ls_err *err)
 	guest_argv(&a, &g->config, &g->paths, lab, paused);
 	r = proc_start(&g->lab->pump, a.v, NULL, g->paths.log, err, &g->proc);
 	argv_done(&a);
-	if (r < 0 || (r = guest_await_socket(g, g->paths.con, deadline_ms, err)) < 0)
-		return r;
-	r = console_open(&g->lab->pump, g->paths.con, err, &g->console);
-	if (r < 0)
+	if (r < 0 || (r = guest_open_console(g, deadline_ms, err)) < 0)
 		return r;
 	r = peer_open(&g->lab->pump, g->paths.peer, g->on_event, g->arg, deadline_ms, err,
 		      &g->peer);
