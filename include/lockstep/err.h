@@ -75,8 +75,10 @@ __attribute__((format(printf, 3, 4))) static inline int ls_err_set(struct ls_err
 /* Add to the text what fits. */
 static inline void ls_err_append_(struct ls_err *err, const char *more)
 {
-	size_t n = strlen(err->text), len = strnlen(more, sizeof(err->text) - 1 - n);
+	size_t n = strlen(err->text), len = strlen(more), room = sizeof(err->text) - 1 - n;
 
+	if (len > room)
+		len = room;
 	memcpy(err->text + n, more, len);
 	err->text[n + len] = '\0';
 }
