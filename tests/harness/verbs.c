@@ -12,6 +12,8 @@
 #include "show.h"
 #include "vector.h"
 
+#define REPEAT_MAX 10000
+
 /* ---- signals ---------------------------------------------------------- */
 
 /* The process behind a name: a guest's QEMU, or a background command. */
@@ -107,6 +109,20 @@ static int verb_at(struct args *a)
 	return 0;
 }
 
+/* The rest of the line, N times. */
+static int verb_repeat(struct args *a)
+{
+	int n, r = 0;
+
+	if (args_number(a, "a number of times", &n) < 0)
+		return -EINVAL;
+	if (n < 1 || n > REPEAT_MAX)
+		return args_fail(a, "from 1 to %d times", REPEAT_MAX);
+	for (int i = 0; i < (a->run->dry ? 1 : n) && r == 0; i++)
+		r = run_words(a->run, a->line, a->at);
+	return r;
+}
+
 static int verb_say(struct args *a)
 {
 	ls_autofree char *text = NULL;
@@ -144,6 +160,7 @@ const struct verb verbs[] = {
 	{ "fake-qmp", verb_fake_qmp, "NAME KIND", "A guest whose monitor is none." },
 	{ "remember", verb_remember, "NAME GUEST", "Keep the guest's state vector under a name." },
 	{ "compare", verb_compare, "NAME NAME", "Print two state vectors side by side; they must be equal." },
+	{ "repeat", verb_repeat, "N ACTION ...", "The same, N times in a row." },
 	{ "say", verb_say, "\"TEXT\"", "A heading for who watches." },
 	{ 0 },
 };
