@@ -20,6 +20,7 @@
 #define SILENT_MAX_MS	30000 /* of silence in a row without a limit of its own */
 #define ROLLBACK_ROW_MS 60000 /* a row without a limit of its own, on the way back */
 #define RELEASE_MS	6000  /* for giving back one hold */
+#define RELEASE_POLL_MS 1000  /* between two tries of that, while nobody hears */
 #define LOSSES_MAX	10    /* of connections, while asking for one row */
 #define BLIND_MAX	100   /* looks in a row that came to nothing */
 

@@ -38,7 +38,6 @@ static void show(struct engine *e)
 void hold_taken(struct engine *e, int row)
 {
 	e->held |= bit(row);
-	e->touched |= bit(row);
 	show(e);
 }
 
@@ -113,9 +112,9 @@ bool hold_nobody(const struct ls_err *err)
 
 void hold_released(struct engine *e, const struct ls_err *err)
 {
-	if (hold_nobody(err) && !e->guest_gone && e->now_ms + RETRY_MS < e->visit.limit_ms) {
+	if (hold_nobody(err) && !e->guest_gone && e->now_ms + RELEASE_POLL_MS < e->visit.limit_ms) {
 		e->phase = PH_WAIT;
-		act_timer(e, RETRY_MS);
+		act_timer(e, RELEASE_POLL_MS);
 		return;
 	}
 	if (err->code)

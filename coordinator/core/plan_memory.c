@@ -133,7 +133,7 @@ static const struct row rows[] = {
 	  .limit_ms = 15000 },
 	{ "qemu:dimm",      SIDE_SRC, dimm_full,      dimm_any,      VERB_DIMM_ADD,    VERB_DIMM_DEL,
 	  .check = check_refused, .asked_first = true, .limit_ms = 15000, .mark = MARK_PENDS,
-	  .ready = dimm_free },
+	  .ready = dimm_free, .again = true },
 	{ "qemu:requested", SIDE_SRC, requested_full, requested_any, VERB_MEM_REQUEST, VERB_MEM_REQUEST,
 	  .limit_ms = 60000 },
 	{ "guest:online",   SIDE_SRC, online_full,    online_any,    VERB_MEM_ONLINE,  VERB_MEM_OFFLINE,

@@ -148,6 +148,8 @@ static int check_source(const struct txn *t, const struct view *v, bool rolling,
 				  SRC(v)->mig_error[0]
 					  ? SRC(v)->mig_error
 					  : "no reason given; see the destination's log");
+	if (SRC(v)->mig == MIG_NONE && SRC(v)->answers)
+		return ls_err_set(err, -EIO, "QEMU took the request and there is no migration");
 	if (SRC(v)->mig == MIG_CANCELLED || SRC(v)->mig == MIG_CANCELLING)
 		return ls_err_set(err, -ECANCELED, "somebody else cancelled the migration");
 	if (DST(v)->run == VM_GONE)
@@ -175,13 +177,14 @@ static int check_destination(const struct txn *t, const struct view *v, bool rol
 				  b->machine);
 	if (b->version < a->version)
 		return ls_err_set(err, -EINVAL,
-				  "QEMU %u here, %u there: a guest moves to the same or "
+				  "QEMU %u.%u here, %u.%u there: a guest moves to the same or "
 				  "a newer one",
-				  a->version, b->version);
+				  a->version / 10000, a->version / 100 % 100, b->version / 10000,
+				  b->version / 100 % 100);
 	if (a->n_cpus != b->n_cpus || a->mem_boot != b->mem_boot || a->mem_max != b->mem_max)
 		return ls_err_set(err, -EINVAL,
 				  "%u vCPU slots, %" PRIu64 " of %" PRIu64 " MiB here; "
-				  "%u, %" PRIu64 " of %" PRIu64 " there",
+				  "%u, %" PRIu64 " of %" PRIu64 " MiB there",
 				  a->n_cpus, a->mem_boot >> 20, a->mem_max >> 20, b->n_cpus,
 				  b->mem_boot >> 20, b->mem_max >> 20);
 	return 0;

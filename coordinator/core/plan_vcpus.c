@@ -88,7 +88,7 @@ static const struct row rows[] = {
 	  .limit_ms = 5000, .mark = MARK_HOLD },
 	{ "qemu:cpu",     SIDE_SRC, plugged_full, plugged,   VERB_CPU_ADD,    VERB_CPU_DEL,
 	  .check = check_refused, .asked_first = true, .limit_ms = 15000, .mark = MARK_PENDS,
-	  .ready = free_slot },
+	  .ready = free_slot, .again = true },
 	{ "guest:online", SIDE_SRC, online_full, online_any, VERB_CPU_ONLINE, VERB_CPU_OFFLINE,
 	  .limit_ms = 30000, .ready = seen_by_guest, .again = true,
 	  .sure_up = true, .sure_down = true },

@@ -243,11 +243,17 @@ static bool lost_too_often(struct engine *e)
 	return end_row_failed(e, &err);
 }
 
+/* Who has been asked to give a device is not asked a second time because another gave one. */
+static bool may_ask_again(const struct engine *e, const struct row *r)
+{
+	return r->again && !(r->mark == MARK_PENDS && e->visit.dir == STEP_DOWN);
+}
+
 static bool not_done(struct engine *e, const struct view *v)
 {
 	const struct visit *at = &e->visit;
 	const struct row *r = engine_row(e);
-	bool again = r->again && e->sum != at->seen;
+	bool again = may_ask_again(e, r) && e->sum != at->seen;
 	bool wanted = verb_now(e) != VERB_NONE && (!at->asked || again) && !at->late;
 
 	if (wanted && at->losses > LOSSES_MAX)

@@ -357,8 +357,34 @@ static void do_tell(struct world *w, const struct action *a)
 			  a->text);
 }
 
+static void end_leases(struct world *w, const struct later *l)
+{
+	for (int side = 0; side < SIDE_COUNT; side++) {
+		struct w_qemu *q = &w->qemu[side];
+
+		if (q->lock_until <= w->now_ms)
+			guest_ask(w, VERB_GUEST_UNLOCK, (enum side)side, 0, 0);
+		if (q->window_until <= w->now_ms)
+			guest_ask(w, VERB_WINDOW_CLOSE, (enum side)side, 0, 0);
+		if (q->run == VM_PAUSED &&
+		    (q->lock[0] || q->window[0])) /* its time stands still, too */
+			world_later(w, W_LEASE_MS, *l);
+	}
+}
+
+/* Nobody renews any more. */
+static void leases_run_out(struct world *w)
+{
+	for (int side = 0; side < SIDE_COUNT; side++) {
+		w->qemu[side].lock_until = w->now_ms + W_LEASE_MS;
+		w->qemu[side].window_until = w->now_ms + W_LEASE_MS;
+	}
+	world_later(w, W_LEASE_MS, (struct later){ .fn = end_leases });
+}
+
 static void do_end(struct world *w)
 {
+	leases_run_out(w);
 	w->over = true;
 	w->disk[0] = '\0';
 	world_say(w, "end: %s\n", txn_end_name(w->t->end));
@@ -388,33 +414,14 @@ static void do_action(struct world *w, const struct action *a)
 	}
 }
 
-static void end_leases(struct world *w, const struct later *l)
-{
-	for (int side = 0; side < SIDE_COUNT; side++) {
-		struct w_qemu *q = &w->qemu[side];
-
-		if (q->lock_until <= w->now_ms)
-			guest_ask(w, VERB_GUEST_UNLOCK, (enum side)side, 0, 0);
-		if (q->window_until <= w->now_ms)
-			guest_ask(w, VERB_WINDOW_CLOSE, (enum side)side, 0, 0);
-		if (q->run == VM_PAUSED &&
-		    (q->lock[0] || q->window[0])) /* its time stands still, too */
-			world_later(w, W_LEASE_MS, *l);
-	}
-}
-
-/* Nobody renews any more; what was on its way is lost, but for a record that is kept. */
+/* What was on its way is lost, but for a record that is kept. */
 static void crash(struct world *w)
 {
 	world_say(w, "coordinator dies\n");
 	if (w->written_ahead && w->keep)
 		strcpy(w->disk, w->writing);
 	w->dead = true;
-	for (int side = 0; side < SIDE_COUNT; side++) {
-		w->qemu[side].lock_until = w->now_ms + W_LEASE_MS;
-		w->qemu[side].window_until = w->now_ms + W_LEASE_MS;
-	}
-	world_later(w, W_LEASE_MS, (struct later){ .fn = end_leases });
+	leases_run_out(w);
 }
 
 static void drain(struct world *w)

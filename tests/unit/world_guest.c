@@ -120,7 +120,7 @@ void guest_takes_virtio_mem(struct world *w, const struct later *l)
 		m->present -= W_BLOCK;
 		m->online = m->online < m->present ? m->online : m->present;
 		world_changed(w);
-	} else if (m->size == m->requested || w->lazy) {
+	} else if (m->size == m->requested) {
 		return;
 	}
 	world_later(w, TAKE_MS, *l);

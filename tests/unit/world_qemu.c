@@ -109,7 +109,7 @@ static void dimm_seen(struct world *w, const struct later *l)
 
 static void dimm_gone(struct world *w, const struct later *l)
 {
-	w->qemu[l->side].mems[l->item].plugged = false;
+	w->qemu[l->side].mems[l->item].plugged = w->qemu[l->side].mems[l->item].removing = false;
 	w->qemu[l->side].mems[l->item].size = 0;
 	w->qemu[l->side].mems[l->item].requested = 0;
 	world_changed(w);
@@ -121,9 +121,9 @@ static void dimm_asked_for(struct world *w, const struct later *l)
 
 	if (!m->removing)
 		return;
-	m->removing = false;
 	world_changed(w);
 	if (w->mood == GUEST_REFUSES || m->online) { /* it does not give what it uses */
+		m->removing = false;
 		m->refused = true;
 		return;
 	}
