@@ -24,14 +24,6 @@
 #define READ_BYTES 16384
 #define READS_MAX  16 /* of one turn: a peer that never stops must not own the loop */
 
-uint64_t qmp_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 const char *qmp_state_name(enum qmp_state s)
 {
 	static const char *const names[] = { "connecting", "greeting", "negotiating", "ready",

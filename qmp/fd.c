@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Descriptors: reading and writing without blocking and without SIGPIPE, and the
- * connect() of a unix socket.
+ * connect() of a unix socket; and the clock that deadlines are on.
  */
 #include "transport.h"
 
@@ -11,10 +11,19 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <lockstep/cleanup.h>
 #include <qmp.h>
+
+uint64_t qmp_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
 
 ssize_t fd_read(int fd, bool socket, void *buf, size_t len)
 {

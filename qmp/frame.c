@@ -129,13 +129,30 @@ static void framer_take(struct qmp_framer *f, size_t len)
 	scan_reset(&f->scan);
 }
 
+static bool ends_damage(char c)
+{
+	return c == '\n' || (unsigned char)c == SENTINEL;
+}
+
+/*
+ * The byte that showed the damage may be the one that ends it (a newline or a sentinel
+ * within a string): taken with it, the skipping would eat what comes after.
+ */
+static void framer_take_damage(struct qmp_framer *f)
+{
+	if (f->seen && ends_damage(buf_head(&f->in)[f->seen - 1]))
+		f->seen--;
+	framer_take(f, f->seen);
+	f->skipping = true;
+}
+
 /* After damage: drop bytes; true when the end of the damage was found. */
 static bool framer_skip(struct qmp_framer *f)
 {
 	const char *head = buf_head(&f->in);
 	size_t len = buf_len(&f->in), i = 0;
 
-	while (i < len && head[i] != '\n' && (unsigned char)head[i] != SENTINEL)
+	while (i < len && !ends_damage(head[i]))
 		i++;
 	f->skipping = i == len;
 	framer_take(f, i);
@@ -210,8 +227,7 @@ int qmp_framer_next(struct qmp_framer *f, struct ls_err *err, struct json_object
 	case SCAN_BAD:
 	case SCAN_BIG:
 		scan_error(&f->scan, r, err);
-		framer_take(f, f->seen);
-		f->skipping = true;
+		framer_take_damage(f);
 		return r == SCAN_BIG ? -EMSGSIZE : -EPROTO;
 	case SCAN_MORE:
 		if (f->scan.state == SCAN_IDLE)

@@ -239,6 +239,32 @@ static void test_when_a_sentinel_comes_inside_a_string_then_nothing_behind_it_is
 	qmp_framer_free(f);
 }
 
+/*
+ * A half line that ends within a string shows its damage by the very byte that ends it:
+ * the newline, or the 0xFF of the next client's sync. What follows must not be lost.
+ */
+static void test_when_damage_ends_where_it_shows_then_the_rest_is_read(void **state)
+{
+	static const char *const halves[] = { "{\"execute\": \"gue\n{\"id\": 7}\n",
+					     "{\"execute\": \"gue\xFF{\"id\": 7}\n" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct qmp_framer *f = qmp_framer_new(NULL);
+		struct json_object *o = NULL;
+		int r;
+
+		assert_int_equal(qmp_framer_feed(f, halves[i], strlen(halves[i])), 0);
+		assert_int_equal(qmp_framer_next(f, NULL, &o), -EPROTO);
+		while ((r = qmp_framer_next(f, NULL, &o)) == 2)
+			;
+		assert_int_equal(r, 1);
+		assert_int_equal(qmp_get_int(o, "id", 0), 7);
+		json_object_put(o);
+		qmp_framer_free(f);
+	}
+}
+
 /* After damage everything up to the end of its line is dropped, once, and no more. */
 static void test_when_a_line_is_damaged_then_the_next_one_is_read(void **state)
 {
@@ -347,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_when_a_sentinel_comes_then_the_framer_starts_again),
 		cmocka_unit_test(
 			test_when_a_sentinel_comes_inside_a_string_then_nothing_behind_it_is_lost),
+		cmocka_unit_test(test_when_damage_ends_where_it_shows_then_the_rest_is_read),
 		cmocka_unit_test(test_when_a_line_is_damaged_then_the_next_one_is_read),
 		cmocka_unit_test(test_when_a_value_meets_a_limit_then_one_more_is_refused),
 		cmocka_unit_test(test_when_a_message_never_ends_then_it_is_dropped_at_the_limit),
