@@ -134,18 +134,6 @@ static bool ends_damage(char c)
 	return c == '\n' || (unsigned char)c == SENTINEL;
 }
 
-/*
- * The byte that showed the damage may be the one that ends it (a newline or a sentinel
- * within a string): taken with it, the skipping would eat what comes after.
- */
-static void framer_take_damage(struct qmp_framer *f)
-{
-	if (f->seen && ends_damage(buf_head(&f->in)[f->seen - 1]))
-		f->seen--;
-	framer_take(f, f->seen);
-	f->skipping = true;
-}
-
 /* After damage: drop bytes; true when the end of the damage was found. */
 static bool framer_skip(struct qmp_framer *f)
 {
@@ -227,7 +215,8 @@ int qmp_framer_next(struct qmp_framer *f, struct ls_err *err, struct json_object
 	case SCAN_BAD:
 	case SCAN_BIG:
 		scan_error(&f->scan, r, err);
-		framer_take_damage(f);
+		framer_take(f, f->seen); /* without the byte that showed it: it may be its end */
+		f->skipping = true;
 		return r == SCAN_BIG ? -EMSGSIZE : -EPROTO;
 	case SCAN_MORE:
 		if (f->scan.state == SCAN_IDLE)
