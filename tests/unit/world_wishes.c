@@ -122,11 +122,11 @@ static bool has_gone(struct world *w)
 
 /* clang-format off */
 const struct scenario scenarios[SCENARIOS] = {
-	[PLUG_CPUS]     = { "plug vCPUs",    two_cpus,      want_four_cpus,   has_four_cpus },
+	[PLUG_CPUS]     = { "plug vCPUs",    two_cpus,      want_four_cpus,   has_four_cpus, false },
 	[UNPLUG_CPUS]   = { "unplug vCPUs",  four_cpus,     want_two_cpus,    has_two_cpus, true },
-	[ADD_MEMORY]    = { "add memory",    little_memory, want_memory,      has_memory },
+	[ADD_MEMORY]    = { "add memory",    little_memory, want_memory,      has_memory, false },
 	[REMOVE_MEMORY] = { "remove memory", much_memory,   want_boot_memory, has_boot_memory, true },
-	[MIGRATE]       = { "migrate",       ready_to_go,   want_to_go,       has_gone },
+	[MIGRATE]       = { "migrate",       ready_to_go,   want_to_go,       has_gone, false },
 };
 /* clang-format on */
 
