@@ -18,12 +18,12 @@
 #include "../../coordinator/core/engine.h"
 #include "../../coordinator/core/plan.h"
 
-#define W_CPUS	  8
-#define W_MEMS	  6
-#define W_LATER	  64
-#define W_MIB	  (UINT64_C(1) << 20)
-#define W_BLOCK	  (128 * W_MIB)
-#define W_BOOT	  (512 * W_MIB)
+#define W_CPUS	   8
+#define W_MEMS	   6
+#define W_LATER	   64
+#define W_MIB	   (UINT64_C(1) << 20)
+#define W_BLOCK	   (128 * W_MIB)
+#define W_BOOT	   (512 * W_MIB)
 #define W_LEASE_MS 5000
 
 struct w_cpu {
@@ -211,6 +211,13 @@ void world_wish(struct world *w, const struct scenario *s);
 void world_forget_the_dead(struct world *w);
 
 /* Between the files of the world. */
+void world_event(struct world *w, struct event ev);
+void world_drain(struct world *w);
+void world_begin(struct world *w, struct txn *t);
+void world_bury(struct world *w);
+void world_forget(struct world *w, bool line_only);
+bool world_is_silent(const struct world *w, enum side side);
+void world_forget_view(struct world *w);
 void world_later(struct world *w, uint64_t in_ms, struct later l);
 void world_changed(struct world *w);
 int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);

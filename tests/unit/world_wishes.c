@@ -6,8 +6,73 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <setjmp.h>
 #include <cmocka.h>
+
+/* ---- wishes -------------------------------------------------------------- */
+
+static const char *name_txn(struct world *w)
+{
+	static char id[LS_TXN_BYTES];
+
+	snprintf(id, sizeof(id), "t%u", ++w->txns);
+	return id;
+}
+
+static int start(struct world *w, int r, struct txn *t)
+{
+	if (!r) {
+		t->epoch = w->txns;
+		world_begin(w, t);
+	}
+	return r;
+}
+
+int world_vcpus(struct world *w, unsigned count, struct ls_err *err)
+{
+	struct txn *t = NULL;
+	struct vm vm;
+	int r;
+
+	world_look(w, SIDE_SRC, &vm);
+	r = plan_vcpus(&vm, name_txn(w), count, err, &t);
+	vm_done(&vm);
+	return start(w, r, t);
+}
+
+int world_memory(struct world *w, uint64_t bytes, struct ls_err *err)
+{
+	struct txn *t = NULL;
+	struct vm vm;
+	int r;
+
+	world_look(w, SIDE_SRC, &vm);
+	r = plan_memory(&vm, name_txn(w), bytes, err, &t);
+	vm_done(&vm);
+	return start(w, r, t);
+}
+
+int world_migrate(struct world *w, struct ls_err *err)
+{
+	struct txn_migrate how = { .src_pid = 7,
+				   .src_qmp = "unix:/src",
+				   .uri = "unix:/mig",
+				   .dst_qmp = "unix:/dst",
+				   .window = "force" };
+	struct txn *t = NULL;
+	struct view v = { 0 };
+	int r;
+
+	world_look(w, SIDE_SRC, &v.vm[SIDE_SRC]);
+	world_look(w, SIDE_DST, &v.vm[SIDE_DST]);
+	r = plan_migrate(&v, name_txn(w), &how, err, &t);
+	vm_done(&v.vm[SIDE_SRC]);
+	vm_done(&v.vm[SIDE_DST]);
+	return start(w, r, t);
+}
+
+/* ---- scenarios ------------------------------------------------------------ */
 
 static unsigned online_vcpus(struct world *w)
 {
