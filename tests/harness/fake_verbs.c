@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define FAKE_LOOK_MS 20 /* between two tries to be the monitor's client */
+
 int fake_conf(struct run *r, const char *name, const char *qmp, const char *agent)
 {
 	char path[LS_PATH_BYTES + 128];
@@ -120,6 +122,25 @@ int verb_hold(struct args *a)
 	return 0;
 }
 
+/*
+ * Clients that were turned away meanwhile still fill QEMU's short queue. One of ours
+ * that is greeted has come after them all.
+ */
+static int fake_await_free(struct args *a, struct guest *g)
+{
+	uint64_t deadline_ms = qmp_now_ms() + LAB_CALL_MS;
+	struct ls_err err;
+	struct qmp *q;
+
+	while (qmp_open(g->paths.qmp, NULL, deadline_ms, &err, &q) < 0) {
+		if (qmp_now_ms() >= deadline_ms)
+			return args_fail(a, "%s", err.text);
+		pump_once(&g->lab->pump, qmp_now_ms() + FAKE_LOOK_MS);
+	}
+	qmp_close(q);
+	return 0;
+}
+
 int verb_release(struct args *a)
 {
 	struct guest *g;
@@ -133,7 +154,7 @@ int verb_release(struct args *a)
 			continue;
 		close(f->watch.fd);
 		f->watch.fd = -1;
-		return 0;
+		return fake_await_free(a, g);
 	}
 	return a->run->dry ? 0 : args_fail(a, "%s's monitor is not held", g->name);
 }
