@@ -11,6 +11,7 @@
  */
 #include "engine_private.h"
 
+#include <assert.h>
 #include <errno.h>
 
 void end_finish(struct engine *e, enum txn_end end, const struct ls_err *err)
@@ -69,6 +70,7 @@ static bool turn_round(struct engine *e, const struct ls_err *err)
 	struct txn *t = e->t;
 	int row = step_next(&t->walk);
 
+	assert(row >= 0); /* where all rows are done, none can fail */
 	t->reason = *err;
 	act_tell(e, TELL_ROLLBACK, row_at(e, row)->name, err->text);
 	step_rollback(&t->walk, row_entered(e, row));
