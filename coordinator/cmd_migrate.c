@@ -15,6 +15,9 @@
 #include "job.h"
 #include "report.h"
 
+/* For a guest that dirties its memory faster than it is copied: not for ever. */
+#define MIGRATE_LIMIT_MS (30 * 60 * 1000)
+
 /* clang-format off */
 static const struct argp_option options[] = {
 	{ "to",     'T', "DESTINATION", 0, "the QEMU to go to: ADDRESS,agent=ADDRESS,uri=URI, where "
@@ -63,7 +66,7 @@ static const struct argp migrate_argp = {
 	       "process that watches; the guest goes on at the source. After it the move is "
 	       "finished "
 	       "in the background whatever happens to the terminal, and the source never runs "
-	       "again.",
+	       "again.\n\nWithout --timeout it is taken back after 30 minutes.",
 	.children = children,
 };
 
@@ -235,6 +238,8 @@ static int job(struct cli *cli, int watch)
 
 	if (parse_to(cli, &m, &err) < 0)
 		return cli_error(cli, XC_USAGE, &err);
+	if (!cli->timeout_ms)
+		cli->timeout_ms = MIGRATE_LIMIT_MS;
 	snprintf(m.window, sizeof(m.window), "%s", cli->window);
 	snprintf(m.src_qmp, sizeof(m.src_qmp), "%s", cli->guest.qmp);
 	snprintf(dst.qmp, sizeof(dst.qmp), "%s", m.dst_qmp);

@@ -26,10 +26,31 @@ sd_event_source *hv_after(struct hv *hv, uint64_t ms, sd_event_time_handler_t fn
 
 /* ---- events ----------------------------------------------------------- */
 
+/* The entry of a memory device; NULL if there is none, or no room, or no name. */
+struct hv_unplug *hv_unplug(struct hv *hv, const char *id, bool make)
+{
+	struct hv_unplug *list;
+
+	for (unsigned i = 0; i < hv->n_unplugs; i++)
+		if (!strcmp(hv->unplugs[i].id, id))
+			return &hv->unplugs[i];
+	if (!make || !id[0] || hv->n_unplugs >= LS_MEM_DEVICES_MAX)
+		return NULL;
+	list = realloc(hv->unplugs, (hv->n_unplugs + 1) * sizeof(*list));
+	if (!list)
+		return NULL;
+	hv->unplugs = list;
+	memset(&list[hv->n_unplugs], 0, sizeof(*list));
+	snprintf(list[hv->n_unplugs].id, LS_NAME_BYTES, "%.*s", LS_NAME_BYTES - 1, id);
+	return &list[hv->n_unplugs++];
+}
+
 static void note_refusal(struct hv *hv, const char *id)
 {
-	snprintf(hv->refusals[hv->n_refusals++ % 16].id, LS_NAME_BYTES, "%.*s", LS_NAME_BYTES - 1,
-		 id);
+	struct hv_unplug *u = hv_unplug(hv, id, false);
+
+	if (u)
+		u->refused = true;
 }
 
 /* ACPI 6.4, 6.3.5: an eject request (3, or 0x103 from the OS) and a status that says no. */
@@ -170,6 +191,7 @@ void hv_free(struct hv *hv)
 	for (unsigned i = 0; i < hv->n_slots; i++)
 		json_object_put(hv->slots[i].props);
 	free(hv->slots);
+	free(hv->unplugs);
 	sd_event_source_unref(hv->pid_source);
 	ls_closep(&hv->pidfd);
 	sd_event_unref(hv->loop);

@@ -99,6 +99,9 @@ void hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg);
 /* It was this process of this host: if that has ended, the guest is proven gone. */
 void hv_expect_pid(struct hv *hv, int pid);
 
+/* The transaction that is about to run: a lease that it holds already is renewed. */
+void hv_expect_lease(struct hv *hv, const char *txn);
+
 /* The process behind the monitor, 0 if it is not known; why the last look got no answer. */
 int hv_pid(const struct hv *hv);
 const struct ls_err *hv_error(const struct hv *hv);

@@ -15,6 +15,9 @@
 
 /* ---- reading ----------------------------------------------------------- */
 
+static void renew(struct hv *hv);
+static void lease_begins(struct hv *hv, uint64_t lease_ms);
+
 static bool object_ok(struct json_object *o, const struct qmp_field *fields, size_t n)
 {
 	return qmp_fields_check(fields, n, false, o, NULL) >= 0;
@@ -95,17 +98,36 @@ static void read_window(struct json_object *window, struct vm *vm)
 			(unsigned)json_object_get_int(json_object_array_get_idx(forced, i));
 }
 
+/* Held for our transaction, and not by this process: by the one that died before it. */
+static void adopt_lease(struct hv *hv, const struct vm *vm)
+{
+	bool window = hv->lease_txn[0] && !strcmp(vm->window_txn, hv->lease_txn);
+	bool lock = hv->lease_txn[0] && !strcmp(vm->lock_txn, hv->lease_txn);
+
+	if (hv->lease_timer || hv->lease_over || (!window && !lock))
+		return;
+	hv->lease_verb = window ? LS_WIRE_WINDOW_RENEW : LS_WIRE_RENEW;
+	lease_begins(hv, LS_LEASE_MIN_MS);
+	renew(hv);
+}
+
+void hv_expect_lease(struct hv *hv, const char *txn)
+{
+	snprintf(hv->lease_txn, sizeof(hv->lease_txn), "%s", txn);
+	hv->lease_over = false;
+}
+
 void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm)
 {
 	struct json_object *lock = qmp_get_obj(value, "lock");
 
-	(void)hv;
 	if (OBJECT_OK(lock, LOCK)) {
 		vm->epoch = (uint64_t)qmp_get_int(lock, "epoch", 0);
 		if (qmp_get_bool(lock, "held", false))
 			snprintf(vm->lock_txn, LS_TXN_BYTES, "%s", qmp_get_str(lock, "txn", ""));
 	}
 	read_window(qmp_get_obj(value, "window"), vm);
+	adopt_lease(hv, vm);
 	read_cpus(qmp_get_array(value, "cpus"), vm);
 	read_memory(qmp_get_obj(value, "memory"), vm);
 }
@@ -123,8 +145,6 @@ void guest_read_vcpus(struct json_object *value, struct vm *vm)
 }
 
 /* ---- the lease --------------------------------------------------------- */
-
-static void renew(struct hv *hv);
 
 static int on_renew_time(sd_event_source *s, uint64_t now, void *arg)
 {
@@ -167,6 +187,7 @@ void guest_lease_stop(struct hv *hv)
 {
 	hv->lease_timer = sd_event_source_disable_unref(hv->lease_timer);
 	hv->lease_until_ms = 0;
+	hv->lease_over = true;
 }
 
 /* ---- asking ------------------------------------------------------------ */

@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define AGENT_TRIES 3
+#define AGENT_TRIES   3
+#define BUSY_RETRY_MS 50
 
 static void look_step(struct look *k);
 
@@ -27,6 +28,7 @@ void look_free(struct hv *hv)
 	sd_event_source_disable_unref(k->late);
 	sd_event_source_disable_unref(k->agent_late);
 	sd_event_source_disable_unref(k->tell);
+	sd_event_source_disable_unref(k->retry);
 	vm_done(&k->vm);
 	free(k->mems);
 	free(k->objects);
@@ -292,6 +294,20 @@ static bool agent_due(const struct look *k)
 	return k->guest_out || !k->hv->agent_tried || k->hv->kind != AGENT_NONE;
 }
 
+static int on_retry(sd_event_source *s, uint64_t now, void *arg)
+{
+	(void)s, (void)now;
+	look_step(arg);
+	return 0;
+}
+
+/* The monitor's queue is full: its client may be about to leave. No event tells of that. */
+static void try_later(struct look *k)
+{
+	sd_event_source_unref(k->retry);
+	k->retry = hv_after(k->hv, BUSY_RETRY_MS, on_retry, k);
+}
+
 static void look_step(struct look *k)
 {
 	struct hv *hv = k->hv;
@@ -299,6 +315,10 @@ static void look_step(struct look *k)
 
 	if (k->tell)
 		return;
+	if (r == -EBUSY && !k->asked) {
+		try_later(k);
+		return;
+	}
 	if (r < 0 || (k->asked && !hv->monitor.is_ready)) {
 		finish(k, false);
 		return;

@@ -35,9 +35,10 @@ struct hv_slot {
 	bool asked, refused;
 };
 
-/* An unplug of a memory device that the guest has refused. */
-struct hv_refusal {
+/* What is known of the unplug of a memory device. */
+struct hv_unplug {
 	char id[LS_NAME_BYTES];
+	bool asked, refused;
 };
 
 /**
@@ -64,11 +65,11 @@ struct query;
  * @pidfd:      of the process behind the monitor, -1 unknown; @gone: it has ended
  * @version, @machine, @mem_boot...: fixed facts, asked once a connection
  * @slots:      by slot, as of the last look
- * @refusals:   of memory devices, ring
+ * @unplugs:    of memory devices that were asked for or refused; @n_unplugs of them
  * @kind:       of agent last seen; @agent_tried: whether there was time to answer once
  * @running:    by the last status or event; a guest that stands still has a silent agent
  * @lease_until_ms: when the agent gives the lock or window back; 0 none held
- * @lease_txn:  by whom held; @lease_verb: how to renew
+ * @lease_txn:  by whom held; @lease_verb: how to renew; @lease_over: given back
  */
 struct hv {
 	sd_event *loop;
@@ -81,12 +82,13 @@ struct hv {
 	sd_event_source *pid_source;
 	struct hv_slot *slots;
 	unsigned n_slots;
-	struct hv_refusal refusals[16];
-	unsigned n_refusals;
+	struct hv_unplug *unplugs;
+	unsigned n_unplugs;
 	enum vm_agent kind;
 	bool agent_tried, running, subscribed;
 	uint64_t lease_until_ms;
 	char lease_txn[LS_TXN_BYTES];
+	bool lease_over;
 	enum ls_wire_command lease_verb;
 	sd_event_source *lease_timer;
 	struct look *look;
@@ -98,6 +100,7 @@ struct hv {
 
 /* hv.c */
 uint64_t hv_now_ms(void);
+struct hv_unplug *hv_unplug(struct hv *hv, const char *id, bool make);
 sd_event_source *hv_after(struct hv *hv, uint64_t ms, sd_event_time_handler_t fn, void *arg);
 
 /* hv_batch.c */
@@ -130,7 +133,7 @@ struct look {
 	bool asked, guest_out, guest_tried;
 	unsigned agent_tries;
 	struct ls_err err;
-	sd_event_source *late, *agent_late, *tell;
+	sd_event_source *late, *agent_late, *tell, *retry;
 	struct qmp_memory_device *mems;
 	size_t n_mems;
 	struct qmp_property *objects;

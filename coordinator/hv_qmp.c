@@ -58,11 +58,15 @@ static void dimm_add(struct hv *hv, struct batch *b, const char *id, const char 
 	json_object_put(props);
 }
 
-static void forget_refusal(struct hv *hv, const char *id)
+static void dimm_del(struct hv *hv, const char *id, struct batch *b)
 {
-	for (unsigned i = 0; i < hv->n_refusals && i < 16; i++)
-		if (!strcmp(hv->refusals[i].id, id))
-			hv->refusals[i].id[0] = '\0';
+	struct hv_unplug *u = hv_unplug(hv, id, true);
+
+	if (u) {
+		u->asked = true;
+		u->refused = false;
+	}
+	batch_add(b, &hv->monitor, "device_del", qmp_args_id(id));
 }
 
 static void memory_item(struct hv *hv, const struct hv_request *rq, unsigned item, struct batch *b)
@@ -82,8 +86,7 @@ static void memory_item(struct hv *hv, const struct hv_request *rq, unsigned ite
 		dimm_add(hv, b, it->id, it->backend, it->slot, 0);
 		break;
 	case VERB_DIMM_DEL:
-		forget_refusal(hv, it->id);
-		batch_add(b, &hv->monitor, "device_del", qmp_args_id(it->id));
+		dimm_del(hv, it->id, b);
 		break;
 	default:
 		snprintf(path, sizeof(path), PERIPHERAL_PATH "%s", it->id);
@@ -182,7 +185,8 @@ static void qemu_ask(struct hv *hv, const struct hv_request *rq, struct batch *b
 		claim(hv, rq, b);
 		break;
 	case VERB_UNCLAIM:
-		if (!hv->gone)
+		/* One that somebody else has put in its place is theirs. */
+		if (!hv->gone && !strcmp(rq->view->vm[rq->side].claimed_by, rq->t->id))
 			batch_add(b, m, "object-del", qmp_args_id(CLAIM_ID));
 		break;
 	case VERB_CPU_ADD:

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define OST_EJECTING 0x84 /* ACPI 6.4, table 6.60: ejection in progress */
+
 /* ---- answers, one function each ----------------------------------------- */
 
 static int read_status(struct look *k, struct json_object *value, struct ls_err *err)
@@ -264,16 +266,9 @@ static bool has_object(const struct look *k, const char *name, const char *type)
 	return false;
 }
 
-static bool was_refused(const struct hv *hv, const char *id)
-{
-	for (unsigned i = 0; i < 16; i++)
-		if (!strcmp(hv->refusals[i].id, id))
-			return true;
-	return false;
-}
-
 static void add_device(struct look *k, const struct qmp_memory_device *d)
 {
+	const struct hv_unplug *u = hv_unplug(k->hv, d->id, false);
 	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
 	const char *backend = strrchr(d->memdev, '/');
 
@@ -292,7 +287,8 @@ static void add_device(struct look *k, const struct qmp_memory_device *d)
 	m->max = m->kind == VM_DIMM ? m->size : (uint64_t)d->max_size;
 	m->granule = m->kind == VM_DIMM ? 0 : (uint64_t)d->block_size;
 	m->removable = d->hotplugged && d->hotpluggable;
-	m->refused = was_refused(k->hv, m->id);
+	m->refused = u && u->refused;
+	m->unplug = u && u->asked && !u->refused ? TRI_YES : TRI_NO;
 	m->anonymous = has_object(k, m->backend, "child<memory-backend-ram>");
 	k->vm.n_mems++;
 }
@@ -330,10 +326,14 @@ static void put_ospm(struct look *k)
 	for (size_t i = 0; i < k->n_ospm; i++) {
 		const struct qmp_ospm_status *o = &k->ospm[i];
 		unsigned slot = (unsigned)strtoul(o->slot, NULL, 10);
+		struct vm_mem *m = vm_mem_by_id(&k->vm, o->device);
 
-		if (!strcmp(o->slot_type, "CPU") && slot < k->vm.n_cpus && o->status == 0x84 &&
-		    k->vm.cpus[slot].plugged)
+		if (o->status != OST_EJECTING)
+			continue;
+		if (!strcmp(o->slot_type, "CPU") && slot < k->vm.n_cpus && k->vm.cpus[slot].plugged)
 			k->vm.cpus[slot].unplug = TRI_YES;
+		else if (!strcmp(o->slot_type, "DIMM") && o->device[0] && m)
+			m->unplug = TRI_YES;
 	}
 }
 

@@ -156,7 +156,8 @@ static void write_record(struct run *run, uint32_t number)
 	run->writes = 1;
 	run->write_err = (struct ls_err){ 0 };
 	if (n < 0)
-		ls_err_set(&run->write_err, n, "the record of the transaction is too long");
+		ls_err_set(&run->write_err, n, "the transaction cannot be put on record: %s",
+			   n == -EINVAL ? "a value has a line break" : "it is too long");
 	for (int side = 0; side < SIDE_COUNT && n >= 0; side++) {
 		if (!run->hv[side] || run->view.vm[side].run == VM_GONE)
 			continue;
@@ -238,6 +239,9 @@ int run_txn(struct run *run, struct txn *t, uint64_t deadline_ms)
 
 	run->t = t;
 	run->over = false;
+	for (int side = 0; side < SIDE_COUNT; side++)
+		if (run->hv[side])
+			hv_expect_lease(run->hv[side], t->id);
 	run->record = malloc(TXN_RECORD_MAX);
 	run->e = run->record ? engine_new(t, qmp_now_ms(), deadline_ms) : NULL;
 	if (!run->e)

@@ -157,6 +157,22 @@ static int check_source(const struct txn *t, const struct view *v, bool rolling,
 	return 0;
 }
 
+/* What the mirror would have to make there, and cannot. */
+static int check_mirror(const struct vm *src, const struct vm *dst, struct ls_err *err)
+{
+	for (unsigned i = 0; i < src->n_mems; i++) {
+		const struct vm_mem *m = &src->mems[i];
+
+		if (!m->plugged || vm_mem_by_id(dst, m->id) || (m->kind == VM_DIMM && m->anonymous))
+			continue;
+		return ls_err_set(err, -EINVAL,
+				  "memory device %s has to be there from the start of the "
+				  "destination: only DIMMs of plain memory are made on the way",
+				  m->id);
+	}
+	return 0;
+}
+
 static int check_destination(const struct txn *t, const struct view *v, bool rolling,
 			     struct ls_err *err)
 {
@@ -187,7 +203,7 @@ static int check_destination(const struct txn *t, const struct view *v, bool rol
 				  "%u, %" PRIu64 " of %" PRIu64 " MiB there",
 				  a->n_cpus, a->mem_boot >> 20, a->mem_max >> 20, b->n_cpus,
 				  b->mem_boot >> 20, b->mem_max >> 20);
-	return 0;
+	return check_mirror(a, b, err);
 }
 
 static int check_gate(const struct txn *t, const struct view *v, bool rolling, struct ls_err *err)

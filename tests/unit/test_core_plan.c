@@ -66,6 +66,7 @@ static struct vm_mem *has_mem(struct vm *vm, enum vm_mem_kind kind, const char *
 			      .max = max,
 			      .granule = 2 * MIB,
 			      .removable = true,
+			      .anonymous = true,
 			      .guest_present = size,
 			      .guest_online = size };
 	snprintf(m->id, sizeof(m->id), "%s", id);

@@ -58,6 +58,7 @@ static void see_mems(const struct w_qemu *q, struct vm *vm)
 				       .requested = m->requested,
 				       .granule = 2 * W_MIB,
 				       .removable = true,
+				       .anonymous = true,
 				       .refused = m->refused,
 				       .unplug = m->removing ? TRI_YES : TRI_NO,
 				       .guest_present = m->present,
