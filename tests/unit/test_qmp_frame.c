@@ -246,7 +246,7 @@ static void test_when_a_sentinel_comes_inside_a_string_then_nothing_behind_it_is
 static void test_when_damage_ends_where_it_shows_then_the_rest_is_read(void **state)
 {
 	static const char *const halves[] = { "{\"execute\": \"gue\n{\"id\": 7}\n",
-					     "{\"execute\": \"gue\xFF{\"id\": 7}\n" };
+					      "{\"execute\": \"gue\xFF{\"id\": 7}\n" };
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
