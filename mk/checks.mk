@@ -33,7 +33,7 @@ check-tsan: deps
 	+$(Q)MAKE="$(MAKE)" tests/run tsan
 
 check-long: deps deps-long
-	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build lint unit install e2e asan tsan mutants
+	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build lint unit asan tsan install e2e mutants
 
 deps-lint:
 	$(Q)mk/deps build check lint
@@ -55,9 +55,12 @@ lint: deps-lint
 		--inline-suppr --suppressions-list=tests/lint/cppcheck-suppressions \
 		-j$(shell nproc) --cppcheck-build-dir=$(shell mkdir -p $(B)/cppcheck && echo $(B)/cppcheck) \
 		-D_GNU_SOURCE -Iinclude $(C_FILES)
-	$(Q)printf '%s\n' $(C_FILES) | xargs -P$(shell nproc) -n4 \
-		clang-tidy --quiet --warnings-as-errors='*' -extra-arg=-Wno-unknown-warning-option \
-		2>$(B)/clang-tidy.log -- $(filter-out -g -O2,$(ALL_CFLAGS)) $(call pc,--cflags,cmocka)
+	$(Q)printf '%s\n' $(C_FILES) | xargs -P$(shell nproc) -n4 sh -c 'exec clang-tidy --quiet \
+		--warnings-as-errors="*" -extra-arg=-Wno-unknown-warning-option "$$@" -- $(TIDY_FLAGS)' \
+		clang-tidy 2>$(B)/clang-tidy.log
+
+TIDY_FLAGS = $(subst ',,$(filter-out -g -O2 -DLOCKSTEP_VERSION=%,$(ALL_CFLAGS))) \
+	-DLOCKSTEP_VERSION=\"lint\" $(call pc,--cflags,cmocka)
 
 cover: deps
 	$(Q)$(sub) B=build/cover SAN=--coverage CFLAGS="-O0 -g" unit-build
