@@ -98,7 +98,7 @@ static void test_when_wrong_then_refused_with_a_hint(void **state)
 static void test_when_unknown_then_the_known_are_listed(void **state)
 {
 	struct guest g;
-	struct ls_err err;
+	struct ls_err err = { 0 };
 
 	(void)state;
 	conf("known", "[guest]\nqmp = /x\n");
@@ -121,7 +121,7 @@ static void test_when_name_is_a_path_then_refused(void **state)
 static void test_when_address_is_too_long_then_refused(void **state)
 {
 	char text[GUEST_ADDRESS_BYTES + 64];
-	struct ls_err err;
+	struct ls_err err = { 0 };
 	struct guest g;
 
 	(void)state;
