@@ -68,7 +68,7 @@ static int read_cpu(const struct fake *f, int n, const char *file, char *buf, si
 		return -ENOENT;
 	if (!strcmp(file, "online") && !f->cpu[n].fixed)
 		return put(buf, size, f->cpu[n].device ? "1\n" : "0\n");
-	if (strcmp(file, "firmware_node/path"))
+	if (strcmp(file, "firmware_node/path") || f->cpu[n].nameless)
 		return -ENOENT;
 	snprintf(text, sizeof(text), "\\_SB_.CPUS.C%03X\n", n);
 	return put(buf, size, text);
@@ -238,7 +238,7 @@ void fake_init(struct fake *f, int cpus, int online, int blocks)
 	if (pipe2(f->pipe, O_CLOEXEC) < 0)
 		abort();
 	for (i = 0; i < cpus; i++)
-		f->cpu[i] = (struct fake_cpu){ true, i == 0, i < online, i < online };
+		f->cpu[i] = (struct fake_cpu){ true, i == 0, i < online, i < online, false };
 	for (i = 0; i < blocks; i++)
 		f->block[i] = (struct fake_block){ true, "offline\n" };
 }

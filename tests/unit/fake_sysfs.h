@@ -26,11 +26,13 @@
 #define FAKE_WRITES   512
 #define FAKE_BLOCK_MB 128
 
+/* @nameless: announced, and not linked to its ACPI name yet: there is no firmware_node */
 struct fake_cpu {
 	bool present;
 	bool fixed;
 	bool device;
 	bool kernel;
+	bool nameless;
 };
 
 struct fake_block {

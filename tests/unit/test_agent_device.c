@@ -186,7 +186,7 @@ static void test_when_devices_come_and_go_then_the_scan_tells(void **state)
 {
 	struct guest *g = *state;
 
-	g->kernel.cpu[9] = (struct fake_cpu){ true, false, false, false };
+	g->kernel.cpu[9] = (struct fake_cpu){ .present = true };
 	g->kernel.cpu[3].present = false;
 	assert_null(guest_cpu(g, 9));
 	guest_scan(g);
@@ -196,6 +196,25 @@ static void test_when_devices_come_and_go_then_the_scan_tells(void **state)
 	assert_string_equal(g->told[0].state, "gone");
 	assert_string_equal(g->told[1].state, "present");
 	assert_int_equal(guest_cpu(g, 9)->slot, 9);
+}
+
+/* The kernel announces a CPU before it links its name: the slot is read again, and told. */
+static void test_when_the_name_comes_later_then_present_is_told_again(void **state)
+{
+	struct guest *g = *state;
+
+	g->kernel.cpu[9] = (struct fake_cpu){ .present = true, .nameless = true };
+	guest_scan(g);
+	assert_int_equal(guest_cpu(g, 9)->slot, -1);
+	assert_int_equal(g->n_told, 1);
+	g->kernel.cpu[9].nameless = false;
+	guest_scan(g);
+	assert_int_equal(guest_cpu(g, 9)->slot, 9);
+	assert_int_equal(g->n_told, 2);
+	assert_string_equal(g->told[1].state, "present");
+	assert_int_equal(g->told[1].id, 9);
+	guest_scan(g);
+	assert_int_equal(g->n_told, 2);
 }
 
 /* A snapshot is the model at the moment it was published, in runs. */
@@ -233,6 +252,7 @@ int main(void)
 		T(test_when_locks_are_not_held_in_order_then_it_is_our_bug),
 		T(test_when_a_user_changes_a_device_then_the_scan_tells),
 		T(test_when_devices_come_and_go_then_the_scan_tells),
+		T(test_when_the_name_comes_later_then_present_is_told_again),
 		T(test_when_published_then_the_snapshot_has_runs),
 	};
 
