@@ -21,6 +21,7 @@
 #include "cpuhp.h"
 
 struct device;
+struct hooks;
 struct hotplug_lock;
 struct ls_err;
 struct sysfs;
@@ -118,6 +119,7 @@ struct change {
  * @set:         devices by kind
  * @block_bytes: size of a memory block, 0: the kernel has none
  * @cpuhp:       the CPU table
+ * @hooks:       the guest's own programs; NULL: none; borrowed
  * @probe:       whether a CPU runs (worker_probe()); tests bring their own
  * @cpu_ms:      how long a write to cpuN/online may take
  * @memory_ms:   how long a write to memoryN/state may take
@@ -134,6 +136,7 @@ struct model {
 	struct device_set set[DEVICE_KIND_COUNT];
 	int64_t block_bytes;
 	const struct cpuhp_table *cpuhp;
+	struct hooks *hooks;
 	int (*probe)(int cpu, unsigned deadline_ms);
 	unsigned cpu_ms;
 	unsigned memory_ms;

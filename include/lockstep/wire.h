@@ -177,7 +177,8 @@
 	E(NO_DEVICE, "DeviceNotFound", "no such CPU or memory block in this guest") \
 	E(CPU_FIXED, "CpuFixed", "the CPU has no online file: it can never go offline") \
 	E(LAST_CPU, "LastCpu", "the request would leave the guest without a running CPU") \
-	E(NOT_FORCED, "ForceFailed", "a CPU could not be brought online; those done were taken back, the lock is free")
+	E(NOT_FORCED, "ForceFailed", "a CPU could not be brought online; those done were taken back, the lock is free") \
+	E(HOOK_VETO, "HookVeto", "a program of the guest does not allow it; its message follows. See docs/hooks.md")
 
 /* clang-format on */
 

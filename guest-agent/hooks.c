@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which programs of the directory are run, in which order, and what their answers mean.
+ * How one of them is run is in hook_run.c.
+ */
+#include "hooks.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <lockstep/err.h>
+#include <lockstep/limits.h>
+#include <lockstep/log.h>
+#include <lockstep/wire.h>
+
+#include "classes.h"
+#include "hook_run.h"
+
+/**
+ * struct names - Programs, in the order of their names
+ * @n:    how many
+ * @name: in the directory
+ */
+struct names {
+	unsigned n;
+	char name[HOOKS_MAX][HOOK_NAME_BYTES];
+};
+
+/**
+ * struct hooks - The directory and what has been promised
+ * @dir:         where the programs are
+ * @deadline_ms: for each
+ * @txn:         whose request is worked on
+ * @passed:      by kind: whose check said yes, and nothing has happened since. A window
+ *               that opens asks for itself, and then for each CPU.
+ */
+struct hooks {
+	char *dir;
+	unsigned deadline_ms;
+	char txn[LS_TXN_BYTES];
+	struct names passed[HOOK_KIND_COUNT];
+};
+
+struct hooks *hooks_new(const char *dir, unsigned deadline_ms)
+{
+	struct hooks *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->deadline_ms = deadline_ms;
+	h->dir = strdup(dir);
+	if (h->dir)
+		return h;
+	free(h);
+	return NULL;
+}
+
+void hooks_free(struct hooks *h)
+{
+	if (!h)
+		return;
+	free(h->dir);
+	free(h);
+}
+
+void hooks_set_txn(struct hooks *h, const char *txn)
+{
+	if (h)
+		snprintf(h->txn, sizeof(h->txn), "%s", txn);
+}
+
+/* ---- the directory -------------------------------------------------------- */
+
+/* Whether nobody but root, or whoever runs the agent, can change it. */
+static bool is_safe(const struct stat *st)
+{
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return false;
+	return !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* Names as run-parts(8) takes them: editors' and package managers' leavings are not programs. */
+static bool is_name(const char *name)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789_.-";
+
+	if (name[0] == '.' || strlen(name) >= HOOK_NAME_BYTES)
+		return false;
+	return name[strspn(name, good)] == '\0' && !strstr(name, ".dpkg-");
+}
+
+static bool is_program(int dir, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	if (S_ISREG(st.st_mode) && !(st.st_mode & S_IXUSR))
+		return false;
+	if (S_ISREG(st.st_mode) && is_safe(&st))
+		return true;
+	log_warning("hook %s: not run: it must be a file that only root can change", name);
+	return false;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void read_names(const struct hooks *h, DIR *d, struct names *out)
+{
+	struct dirent *de;
+
+	while ((de = readdir(d))) {
+		if (!is_name(de->d_name) || !is_program(dirfd(d), de->d_name))
+			continue;
+		if (out->n == HOOKS_MAX) {
+			log_warning("hooks: more than %d programs in %s: the rest is not run",
+				    HOOKS_MAX, h->dir);
+			break;
+		}
+		strcpy(out->name[out->n++], de->d_name);
+	}
+	qsort(out->name, out->n, sizeof(out->name[0]), by_name);
+}
+
+static void list(const struct hooks *h, struct names *out)
+{
+	DIR *d = h ? opendir(h->dir) : NULL;
+	struct stat st;
+
+	out->n = 0;
+	if (!d)
+		return;
+	if (fstat(dirfd(d), &st) == 0 && is_safe(&st))
+		read_names(h, d, out);
+	else
+		log_warning("hooks: none is run: others than root can change %s", h->dir);
+	closedir(d);
+}
+
+/* ---- running --------------------------------------------------------------- */
+
+static int run_one(const struct hooks *h, const char *name, enum hook_phase phase,
+		   const struct hook_event *ev, struct hook_answer *ret_answer)
+{
+	const struct hook_how how = {
+		.dir = h->dir,
+		.name = name,
+		.txn = ev->txn ? ev->txn : h->txn,
+		.phase = phase,
+		.deadline_ms = h->deadline_ms,
+	};
+
+	return hook_run(&how, ev, ret_answer);
+}
+
+static void tell_one(const struct hooks *h, const char *name, enum hook_phase phase,
+		     const struct hook_event *ev)
+{
+	struct hook_answer answer;
+
+	if (run_one(h, name, phase, ev, &answer) < 0)
+		log_warning("hook %s %s: %s", name, hook_phase_name(phase), answer.message);
+}
+
+void hooks_undocheck(struct hooks *h, const struct hook_event *ev)
+{
+	struct names *passed = h ? &h->passed[ev->kind] : NULL;
+
+	while (passed && passed->n) {
+		passed->n--;
+		tell_one(h, passed->name[passed->n], HOOK_UNDOCHECK, ev);
+	}
+}
+
+static int ask(struct hooks *h, const char *name, const struct hook_event *ev, struct ls_err *err)
+{
+	struct hook_answer answer;
+
+	if (run_one(h, name, HOOK_CHECK, ev, &answer) == 0)
+		return 0;
+	log_info("hook %s check: vetoed: %s", name, answer.message);
+	return class_set(err, -ECANCELED, LS_CLASS_HOOK_VETO, "hook %s: %s", name, answer.message);
+}
+
+int hooks_check(struct hooks *h, const struct hook_event *ev, struct ls_err *err)
+{
+	struct names all, *passed;
+	unsigned i;
+	int r;
+
+	if (!h)
+		return 0;
+	list(h, &all);
+	passed = &h->passed[ev->kind];
+	passed->n = 0;
+	for (i = 0; i < all.n; i++) {
+		r = ask(h, all.name[i], ev, err);
+		if (r < 0) {
+			hooks_undocheck(h, ev);
+			return r;
+		}
+		memcpy(passed->name[passed->n++], all.name[i], HOOK_NAME_BYTES);
+	}
+	return 0;
+}
+
+void hooks_run(struct hooks *h, enum hook_phase phase, const struct hook_event *ev)
+{
+	struct names all;
+	unsigned i;
+
+	assert(phase == HOOK_PRE || phase == HOOK_POST || phase == HOOK_FAILED);
+	list(h, &all);
+	for (i = 0; i < all.n; i++)
+		tell_one(h, all.name[i], phase, ev);
+	if (h && phase == HOOK_POST)
+		h->passed[ev->kind].n = 0;
+}
