@@ -16,6 +16,7 @@
 #include <lockstep/log.h>
 #include <lockstep/wire.h>
 
+#include "hooks.h"
 #include "sysfs.h"
 
 #define DEFAULT_PORT  "/dev/virtio-ports/" LS_WIRE_CHANNEL
@@ -56,6 +57,9 @@ static const char help[] =
 	"                       (default " DEFAULT_PORT ")\n"
 	"  -t, --statedir DIR   keeps an open migration window over a restart of the agent;\n"
 	"                       must not outlive a boot (default " DEFAULT_STATE ")\n"
+	"      --hooks DIR      programs of the guest that are asked and told of every change\n"
+	"                       (default " HOOKS_DIR "; see docs/hooks.md)\n"
+	"      --hook-ms N      how long one of them may take (default 10000)\n"
 	"  -v, --verbose        log what is done, not only what is remarkable\n"
 	"      --syslog         log to syslog instead of standard error\n"
 	"      --sysfs DIR      use DIR instead of /sys: for tests\n"
@@ -70,7 +74,7 @@ static const char help[] =
 	"SIGTERM ends it with status 0. An open window stays open: its lease goes on when\n"
 	"the agent is started again.\n";
 
-enum { OPT_SYSFS = 256, OPT_SYSLOG };
+enum { OPT_SYSFS = 256, OPT_SYSLOG, OPT_HOOKS, OPT_HOOK_MS };
 
 static const struct option long_options[] = {
 	{ "method", required_argument, NULL, 'm' },
@@ -79,6 +83,8 @@ static const struct option long_options[] = {
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "syslog", no_argument, NULL, OPT_SYSLOG },
 	{ "sysfs", required_argument, NULL, OPT_SYSFS },
+	{ "hooks", required_argument, NULL, OPT_HOOKS },
+	{ "hook-ms", required_argument, NULL, OPT_HOOK_MS },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -88,6 +94,17 @@ static int usage(const char *why, const char *what)
 {
 	fprintf(stderr, "lockstep-agent: %s%s\nTry 'lockstep-agent --help'.\n", why, what);
 	return 2;
+}
+
+static int hook_ms_option(const char *text, unsigned *ret_ms)
+{
+	char *end;
+	unsigned long ms = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end || !ms || ms > HOOK_DEADLINE_MAX)
+		return usage("--hook-ms takes a number from 1 to 600000, not ", text);
+	*ret_ms = (unsigned)ms;
+	return -1;
 }
 
 /* Return: -1 go on, else the exit status. */
@@ -109,6 +126,11 @@ static int one_option(int c, struct agent_options *opt, const char **sysfs_root)
 	case OPT_SYSLOG:
 		log_to_syslog = true;
 		return -1;
+	case OPT_HOOKS:
+		opt->hooks_dir = optarg;
+		return -1;
+	case OPT_HOOK_MS:
+		return hook_ms_option(optarg, &opt->hook_ms);
 	case OPT_SYSFS:
 		*sysfs_root = optarg;
 		return -1;
@@ -172,6 +194,8 @@ int main(int argc, char **argv)
 {
 	struct agent_options opt = { .method = "virtio-serial",
 				     .state_dir = DEFAULT_STATE,
+				     .hooks_dir = HOOKS_DIR,
+				     .hook_ms = HOOK_DEADLINE_MS,
 				     .signals = true };
 	const char *sysfs_root = "/sys";
 	int c, r = -1;

@@ -36,12 +36,16 @@ struct work;
  * @method:    "virtio-serial" or "unix-listen"; NULL: only agent_serve_fd()
  * @path:      of the port or the socket
  * @state_dir: where the window is kept; NULL: nowhere
+ * @hooks_dir: programs that are asked and told; NULL: none
+ * @hook_ms:   how long one of them may take
  * @signals:   end on SIGTERM and SIGINT
  */
 struct agent_options {
 	const char *method;
 	const char *path;
 	const char *state_dir;
+	const char *hooks_dir;
+	unsigned hook_ms;
 	bool signals;
 };
 
@@ -62,6 +66,7 @@ struct changes {
  * @lock:        the hotplug lock
  * @window:      the migration window
  * @model:       the devices; transaction thread, but for its snapshot
+ * @hooks:       the guest's own programs; NULL: none
  * @work:        the transaction thread
  * @clients:     list
  * @subscribers: how many of them want events
@@ -74,6 +79,7 @@ struct agent {
 	struct hotplug_lock lock;
 	struct window window;
 	struct model model;
+	struct hooks *hooks;
 	struct changes changes;
 	struct work *work;
 	struct loop loop;

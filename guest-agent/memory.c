@@ -119,12 +119,14 @@ const char *memory_zone_value(const char *zone)
 	return NULL;
 }
 
-/* Whether a block lies wholly inside; @length is > 0, and the end may be past INT64_MAX. */
-static bool inside(const struct model *m, const struct device *dev, uint64_t start, uint64_t end)
+/* @length is > 0, and the end may be past INT64_MAX. */
+bool memory_inside(const struct model *m, const struct device *dev, int64_t start, int64_t length)
 {
 	uint64_t first = (uint64_t)dev->id * (uint64_t)m->block_bytes;
+	uint64_t end = (uint64_t)start + (uint64_t)length;
 
-	return first >= start && first + (uint64_t)m->block_bytes <= end;
+	return m->block_bytes > 0 && first >= (uint64_t)start &&
+	       first + (uint64_t)m->block_bytes <= end;
 }
 
 static void one_block(struct device *dev, const char *value, struct memory_result *result)
@@ -146,14 +148,13 @@ void memory_range(struct model *m, int64_t start, int64_t length, const char *va
 		  struct memory_result *result)
 {
 	const struct device_set *set = &m->set[DEVICE_MEMORY];
-	uint64_t end = (uint64_t)start + (uint64_t)length;
 	size_t i;
 
 	result->present = result->online = result->changed = 0;
 	for (i = 0; i < set->n; i++) {
 		struct device *dev = set->dev[value ? i : set->n - 1 - i];
 
-		if (m->block_bytes > 0 && inside(m, dev, (uint64_t)start, end))
+		if (memory_inside(m, dev, start, length))
 			one_block(dev, value, result);
 	}
 }

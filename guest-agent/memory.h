@@ -20,6 +20,9 @@ extern const struct device_bus memory_bus;
  */
 const char *memory_zone_value(const char *zone);
 
+/* Whether a block lies wholly inside a range. */
+bool memory_inside(const struct model *m, const struct device *dev, int64_t start, int64_t length);
+
 /**
  * struct memory_result - What came of a batch
  * @present: blocks that exist in the range

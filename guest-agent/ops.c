@@ -20,6 +20,7 @@
 #include "classes.h"
 #include "cpus.h"
 #include "doctor.h"
+#include "hook_memory.h"
 #include "memory.h"
 #include "model.h"
 #include "request.h"
@@ -207,11 +208,20 @@ static int work_memory(struct request *rq)
 {
 	const char *value =
 		rq->flag ? memory_zone_value(qmp_get_str(rq->args, "zone", NULL)) : NULL;
-	struct json_object *failed = json_object_new_array();
-	struct memory_result result = { .failed = memory_failed, .arg = failed };
+	int64_t start = qmp_get_int(rq->args, "start", 0);
+	int64_t length = qmp_get_int(rq->args, "length", 0);
+	struct model *m = &rq->agent->model;
+	struct hook_memory hooks;
+	struct json_object *failed;
+	struct memory_result result;
+	int r = hook_memory_begin(&hooks, m, start, length, rq->flag, &rq->err);
 
-	memory_range(&rq->agent->model, qmp_get_int(rq->args, "start", 0),
-		     qmp_get_int(rq->args, "length", 0), value, &result);
+	if (r < 0)
+		return r;
+	failed = json_object_new_array();
+	result = (struct memory_result){ .failed = memory_failed, .arg = failed };
+	memory_range(m, start, length, value, &result);
+	hook_memory_end(&hooks);
 	if (!result.present) {
 		json_object_put(failed);
 		return class_set(&rq->err, -ENODEV, LS_CLASS_NO_DEVICE,

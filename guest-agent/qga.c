@@ -18,6 +18,7 @@
 
 #include "agent.h"
 #include "classes.h"
+#include "hook_memory.h"
 #include "model.h"
 #include "request.h"
 
@@ -198,15 +199,20 @@ static struct json_object *block_response(int64_t id, const char *response, int 
 static struct json_object *set_block(struct model *m, struct json_object *block)
 {
 	int64_t id = qmp_get_int(block, "phys-index", -1);
+	bool online = qmp_get_bool(block, "online", false);
 	struct device *dev = device_of(m, DEVICE_MEMORY, id);
+	struct hook_memory hooks;
 	struct ls_err err = { 0 };
 	int r;
 
 	if (!dev)
 		return block_response(id, "not-found", 0);
 	dev->online_as = "online";
-	r = qmp_get_bool(block, "online", false) ? device_online(dev, &err)
-						 : device_offline(dev, &err);
+	r = hook_memory_begin_one(&hooks, dev, online, &err);
+	if (r == 0) {
+		r = online ? device_online(dev, &err) : device_offline(dev, &err);
+		hook_memory_end(&hooks);
+	}
 	if (r < 0)
 		log_info("guest-set-memory-blocks: %s", err.text);
 	return r < 0 ? block_response(id, "operation-failed", r) : block_response(id, "success", 0);

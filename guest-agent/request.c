@@ -11,6 +11,7 @@
 #include <lockstep/log.h>
 #include <qmp.h>
 
+#include "hooks.h"
 #include "model.h"
 #include "view.h"
 
@@ -25,6 +26,7 @@ static void run(struct job *job)
 	uint64_t since = qmp_now_ms();
 
 	rq->err = (struct ls_err){ 0 };
+	hooks_set_txn(rq->agent->hooks, rq->txn);
 	rq->result = model_scan(&rq->agent->model, &rq->err);
 	if (rq->result >= 0)
 		rq->result = rq->work(rq);

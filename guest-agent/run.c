@@ -18,6 +18,7 @@
 #include <lockstep/log.h>
 #include <qmp.h>
 
+#include "hooks.h"
 #include "model.h"
 #include "sysfs.h"
 #include "uevent.h"
@@ -236,6 +237,7 @@ static void init_parts(struct agent *a, const struct agent_options *opt, struct 
 	persist_init(&a->persist, opt->state_dir, NULL);
 	lock_init(&a->lock, 0);
 	model_init(&a->model, sysfs, &a->lock);
+	a->hooks = a->model.hooks = opt->hooks_dir ? hooks_new(opt->hooks_dir, opt->hook_ms) : NULL;
 	window_init(&a->window, &a->model, &a->lock, &a->persist);
 	a->model.tell = agent_tell;
 	a->model.tell_arg = a;
@@ -289,6 +291,7 @@ int agent_done(struct agent *a)
 	loop_done(&a->loop);
 	window_done(&a->window);
 	model_done(&a->model);
+	hooks_free(a->hooks);
 	lock_done(&a->lock);
 	pthread_mutex_destroy(&a->changes.lock);
 	return 0;

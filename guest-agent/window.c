@@ -16,6 +16,7 @@
 
 #include "classes.h"
 #include "device.h"
+#include "hook_window.h"
 #include "lock.h"
 #include "model.h"
 
@@ -170,6 +171,8 @@ static int force_one(struct window *w, int cpu, struct window_result *result, st
 	}
 	if (r != -EINPROGRESS && !(dev && dev->online))
 		forget_cpu(w, cpu);
+	if (r == -ECANCELED)
+		return r; /* the hook's own words */
 	return class_set(err, r, LS_CLASS_NOT_FORCED, "cpu%d could not be brought online: %s", cpu,
 			 strerror(-r));
 }
@@ -245,6 +248,35 @@ static int still_open(struct window *w, const char *txn, enum window_mode *ret_m
 	return 0;
 }
 
+static int open_hooked(struct window *w, const char *txn, enum window_mode mode,
+		       struct window_result *result, struct ls_err *err)
+{
+	int r = hook_window_opens(w->model->hooks, txn, err);
+
+	if (r < 0) {
+		end(w);
+		return r;
+	}
+	if (mode == WINDOW_FORCE)
+		r = open_force(w, result, err);
+	hook_window_opened(w->model->hooks, txn, r);
+	return r;
+}
+
+/* A window without the lock has nothing to keep meanwhile. */
+static int open_pinned(struct window *w, const char *txn, enum window_mode mode,
+		       struct window_result *result, struct ls_err *err)
+{
+	int r = mode == WINDOW_OFF ? 0 : lock_pin(w->lock, txn, err);
+
+	if (r < 0)
+		return r;
+	r = open_hooked(w, txn, mode, result, err);
+	if (mode != WINDOW_OFF)
+		lock_unpin(w->lock);
+	return r;
+}
+
 int window_open(struct window *w, const char *txn, bool already, struct window_result *result,
 		struct ls_err *err)
 {
@@ -253,15 +285,10 @@ int window_open(struct window *w, const char *txn, bool already, struct window_r
 
 	if (r < 0)
 		return r;
-	if (!already && mode == WINDOW_FORCE) {
-		r = lock_pin(w->lock, txn, err);
-		if (r < 0)
-			return r;
-		r = open_force(w, result, err);
-		lock_unpin(w->lock);
-		if (r < 0)
-			return r;
-	}
+	if (!already)
+		r = open_pinned(w, txn, mode, result, err);
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&w->mutex);
 	result->done = w->forced;
 	window_save_locked(w);
@@ -364,16 +391,16 @@ int window_close(struct window *w, const char *txn, struct window_result *result
 		return kind;
 	if (kind == 2)
 		return close_pending(w, result, err);
-	if (mode == WINDOW_OFF) {
-		end(w);
-		return 0;
-	}
-	r = lock_pin(w->lock, owner, err);
+	r = mode == WINDOW_OFF ? 0 : lock_pin(w->lock, owner, err);
 	if (r < 0)
 		return r;
-	window_restore(w, result);
+	hook_window_closes(w->model->hooks, owner);
+	if (mode != WINDOW_OFF)
+		window_restore(w, result);
 	end(w);
-	lock_unpin(w->lock);
+	hook_window_closed(w->model->hooks, owner);
+	if (mode != WINDOW_OFF)
+		lock_unpin(w->lock);
 	return 0;
 }
 
