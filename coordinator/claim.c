@@ -100,11 +100,12 @@ int claim_take(sd_event *loop, const char *address, const char *what, struct ls_
 	return 0;
 }
 
-void claim_drop(struct claim *c)
+struct claim *claim_drop(struct claim *c)
 {
 	if (!c)
-		return;
+		return NULL;
 	sd_event_source_disable_unref(c->io);
 	ls_closep(&c->fd);
 	free(c);
+	return NULL;
 }

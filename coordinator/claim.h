@@ -24,6 +24,7 @@ struct claim;
 int claim_take(sd_event *loop, const char *address, const char *what, struct ls_err *err,
 	       struct claim **ret_claim);
 
-void claim_drop(struct claim *claim);
+/* Return: NULL. */
+struct claim *claim_drop(struct claim *claim);
 
 #endif

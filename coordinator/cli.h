@@ -4,7 +4,8 @@
  *
  * lockstep.c       the table of commands
  * cmd_*.c          one command a file
- * session.c        a guest opened for a command: claimed, looked at, recovered
+ * session.c        a guest opened for a command: claimed and looked at; recover.c: what a
+ *                  command that was killed has left on it
  * show*.c          the state vector for people and as JSON
  * report.c         how a transaction goes: lines, bar, JSON lines
  */
@@ -97,39 +98,6 @@ int cli_exit_end(enum txn_end end);
 
 /* Print text that may come from a guest: control characters are shown, not sent. */
 void cli_put(FILE *f, const char *text);
-
-/* ---- session.c --------------------------------------------------------- */
-
-/**
- * struct session - A guest that a command works on
- */
-struct session {
-	struct cli *cli;
-	sd_event *loop;
-	struct claim *claim;
-	struct run *run;
-	struct guest other; /* of an interrupted migration */
-};
-
-/**
- * session_open() - Open a guest: connect and look
- * @what:   for those who find it taken, e.g. "vcpus 4"; NULL: only look
- * @dst:    the destination of a migration, or NULL
- * @ops:    how the transaction is reported
- *
- * With @what, the guest is claimed and what an interrupted command left is recovered.
- *
- * Return: an exit code; the error was printed.
- */
-int session_open(struct session *s, struct cli *cli, const char *what, const struct guest *dst,
-		 const struct run_ops *ops);
-void session_close(struct session *s);
-
-/* A new transaction's id: unique on this host. */
-void session_txn_id(char *ret_id, size_t len);
-
-/* Set the epoch, run to the end, print how it ended; returns an exit code. */
-int session_run(struct session *s, struct txn *t);
 
 /* ---- show.c, show_json.c ------------------------------------------------ */
 

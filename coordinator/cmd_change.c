@@ -2,7 +2,7 @@
 /*
  * lockstep vcpus, lockstep memory
  */
-#include "cli.h"
+#include "session.h"
 
 #include <errno.h>
 #include <inttypes.h>

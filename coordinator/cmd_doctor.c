@@ -2,7 +2,7 @@
 /*
  * lockstep doctor
  */
-#include "cli.h"
+#include "session.h"
 
 #include <errno.h>
 #include <string.h>

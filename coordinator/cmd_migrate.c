@@ -2,7 +2,7 @@
 /*
  * lockstep migrate
  */
-#include "cli.h"
+#include "session.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -209,7 +209,7 @@ static int run_job(struct session *s, const struct txn_migrate *how, const char 
 	struct txn *t;
 	int code;
 
-	m.src_pid = hv_pid(run_hv(s->run, SIDE_SRC));
+	hv_process(run_hv(s->run, SIDE_SRC), m.src_process, sizeof(m.src_process));
 	if (plan_migrate(run_view(s->run), id, &m, &err, &t) < 0) {
 		vm_done(&before);
 		return cli_error(s->cli, XC_REFUSED, &err);
@@ -242,6 +242,7 @@ static int job(struct cli *cli, int watch)
 		cli->timeout_ms = MIGRATE_LIMIT_MS;
 	snprintf(m.window, sizeof(m.window), "%s", cli->window);
 	snprintf(m.src_qmp, sizeof(m.src_qmp), "%s", cli->guest.qmp);
+	snprintf(m.src_agent, sizeof(m.src_agent), "%s", cli->guest.agent);
 	snprintf(dst.qmp, sizeof(dst.qmp), "%s", m.dst_qmp);
 	snprintf(dst.agent, sizeof(dst.agent), "%s", m.dst_agent);
 	session_txn_id(id, sizeof(id));

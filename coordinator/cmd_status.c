@@ -2,7 +2,7 @@
 /*
  * lockstep status, lockstep recover
  */
-#include "cli.h"
+#include "session.h"
 
 #include <json-c/json.h>
 
@@ -53,8 +53,10 @@ static int run_recover(struct cli *cli)
 	int code;
 
 	report_ops(cli, &ops);
-	code = session_open(&s, cli, "recover", NULL, &ops);
-	if (code == XC_OK && !cli->json && !cli->quiet)
+	code = session_open(&s, cli, SESSION_RECOVER, NULL, &ops);
+	if (code == XC_OK && !s.moved && cli->json)
+		show_json(show_vm_json(cli->guest.name, &run_view(s.run)->vm[SIDE_SRC]));
+	else if (code == XC_OK && !s.moved && !cli->quiet)
 		show_vm(stdout, cli->guest.name, &run_view(s.run)->vm[SIDE_SRC]);
 	session_close(&s);
 	return code;

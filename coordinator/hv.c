@@ -87,39 +87,16 @@ static void on_monitor_event(void *arg, const struct qmp_event *event)
 	hv->listener.hint(hv->listener.arg, event->name);
 }
 
-static int on_process_end(sd_event_source *s, int fd, uint32_t revents, void *arg)
-{
-	struct hv *hv = arg;
-
-	(void)fd, (void)revents;
-	sd_event_source_set_enabled(s, SD_EVENT_OFF);
-	hv->gone = true;
-	hv->listener.hint(hv->listener.arg, "QEMU has ended");
-	return 0;
-}
-
-/* The one proof of death that counts is the process's own end, and only here can it be watched. */
-static void watch_process(struct hv *hv)
-{
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
-
-	if (hv->pidfd >= 0 ||
-	    getsockopt(qmp_fd(hv->monitor.q), SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
-	    cred.pid <= 0)
-		return;
-	hv->pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
-	if (hv->pidfd < 0)
-		return;
-	hv->pid = cred.pid;
-	sd_event_add_io(hv->loop, &hv->pid_source, hv->pidfd, EPOLLIN, on_process_end, hv);
-}
-
 static void on_monitor_ready(void *arg)
 {
 	struct hv *hv = arg;
+	struct ls_err err;
 
-	watch_process(hv);
+	if (process_connected(hv, &err) < 0) {
+		conn_drop(&hv->monitor);
+		look_lost(hv, &err);
+		return;
+	}
 	look_connection(hv);
 }
 
@@ -127,6 +104,7 @@ static void on_monitor_lost(void *arg, const struct ls_err *err)
 {
 	struct hv *hv = arg;
 
+	process_monitor_lost(hv);
 	look_lost(hv, err);
 	hv->listener.lost(hv->listener.arg);
 }
@@ -196,22 +174,6 @@ void hv_free(struct hv *hv)
 	ls_closep(&hv->pidfd);
 	sd_event_unref(hv->loop);
 	free(hv);
-}
-
-void hv_expect_pid(struct hv *hv, int pid)
-{
-	if (pid <= 0 || hv->pidfd >= 0)
-		return;
-	hv->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	hv->gone = hv->pidfd < 0 && errno == ESRCH;
-	if (hv->pidfd >= 0)
-		sd_event_add_io(hv->loop, &hv->pid_source, hv->pidfd, EPOLLIN, on_process_end, hv);
-	hv->pid = pid;
-}
-
-int hv_pid(const struct hv *hv)
-{
-	return hv->pid;
 }
 
 const struct ls_err *hv_error(const struct hv *hv)

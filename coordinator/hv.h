@@ -96,22 +96,38 @@ void hv_ask(struct hv *hv, const struct hv_request *rq, hv_reply_fn fn, void *ar
 typedef void (*hv_value_fn)(void *arg, struct json_object *value, const struct ls_err *err);
 void hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg);
 
-/* It was this process of this host: if that has ended, the guest is proven gone. */
-void hv_expect_pid(struct hv *hv, int pid);
+/* The process behind the monitor, "BOOT:NAMESPACE:PID:START"; empty if it is not known. */
+void hv_process(const struct hv *hv, char *ret_name, size_t len);
+
+/* It was this process: if it has ended, and nobody answers, the guest is proven gone. */
+void hv_expect_process(struct hv *hv, const char *name);
+
+/* Not the QEMU that was meant: nothing is sent to it any more, the guest meant is gone. */
+void hv_presume_gone(struct hv *hv);
 
 /* The transaction that is about to run: a lease that it holds already is renewed. */
 void hv_expect_lease(struct hv *hv, const char *txn);
 
-/* The process behind the monitor, 0 if it is not known; why the last look got no answer. */
-int hv_pid(const struct hv *hv);
+/* Why the last look got no answer. */
 const struct ls_err *hv_error(const struct hv *hv);
 
-/* Read the newest whole journal record in this QEMU, or write or delete it; store.c. */
+/**
+ * hv_store_read() - The newest journal record in this QEMU
+ * @fn: gets "side src" or "side dst", a newline, and the record, as a JSON string; NULL: none
+ *
+ * hv_store_write() puts one there, for the side that this guest is, and deletes the one
+ * before; hv_store_clear() deletes all there are. All are bounded by HV_ASK_MS.
+ */
 void hv_store_read(struct hv *hv, hv_value_fn fn, void *arg);
-void hv_store_write(struct hv *hv, const char *record, hv_reply_fn fn, void *arg);
+void hv_store_write(struct hv *hv, enum side side, const char *record, hv_reply_fn fn, void *arg);
 void hv_store_clear(struct hv *hv, hv_reply_fn fn, void *arg);
 
-/* Remove the claim object of a coordinator that is proven dead. */
-void hv_break_claim(struct hv *hv, hv_reply_fn fn, void *arg);
+/**
+ * hv_break_claim() - Clean up after a coordinator that died before its first record
+ * @txn: its transaction
+ *
+ * Removes the claim object; gives back the agent's lock, closes its window.
+ */
+void hv_break_claim(struct hv *hv, const char *txn, hv_reply_fn fn, void *arg);
 
 #endif

@@ -3,6 +3,7 @@
  * What the files of the QMP back end share:
  *
  * hv.c        a guest's life: connections, process, events
+ * hv_process.c the process behind the monitor, and the proof of its death
  * hv_batch.c  several commands as one request
  * hv_qmp.c    the verbs that QEMU answers; hv_guest.c those that the agent answers
  * hv_look.c   one observation; hv_read.c what QEMU's answers mean for it
@@ -62,12 +63,13 @@ struct query;
 /**
  * struct hv - One guest
  * @monitor, @agent: connections; @has_agent: there is a channel at all
- * @pidfd:      of the process behind the monitor, -1 unknown; @gone: it has ended
+ * @pid:        the process behind the monitor, 0 unknown; @ended: it has; @gone: proven dead
  * @version, @machine, @mem_boot...: fixed facts, asked once a connection
  * @slots:      by slot, as of the last look
  * @unplugs:    of memory devices that were asked for or refused; @n_unplugs of them
  * @kind:       of agent last seen; @agent_tried: whether there was time to answer once
  * @running:    by the last status or event; a guest that stands still has a silent agent
+ * @journal_first, @journal_seq: numbers of records in this QEMU, 0 none; @journal_known: read
  * @lease_until_ms: when the agent gives the lock or window back; 0 none held
  * @lease_txn:  by whom held; @lease_verb: how to renew; @lease_over: given back
  */
@@ -78,7 +80,7 @@ struct hv {
 	struct conn monitor, agent;
 	bool has_agent;
 	int pid, pidfd;
-	bool gone;
+	bool ended, gone;
 	sd_event_source *pid_source;
 	struct hv_slot *slots;
 	unsigned n_slots;
@@ -94,7 +96,8 @@ struct hv {
 	struct look *look;
 	uint32_t looks;
 	struct query *queries;
-	unsigned journal_seq;
+	unsigned journal_first, journal_seq;
+	bool journal_known;
 	struct batch *batches;
 };
 
@@ -102,6 +105,10 @@ struct hv {
 uint64_t hv_now_ms(void);
 struct hv_unplug *hv_unplug(struct hv *hv, const char *id, bool make);
 sd_event_source *hv_after(struct hv *hv, uint64_t ms, sd_event_time_handler_t fn, void *arg);
+
+/* hv_process.c; connected: -ESHUTDOWN if it is not the QEMU that it was */
+int process_connected(struct hv *hv, struct ls_err *err);
+void process_monitor_lost(struct hv *hv);
 
 /* hv_batch.c */
 struct batch *batch_new(struct hv *hv, hv_reply_fn fn, void *arg);

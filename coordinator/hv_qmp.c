@@ -258,11 +258,3 @@ void hv_ask(struct hv *hv, const struct hv_request *rq, hv_reply_fn fn, void *ar
 		qemu_ask(hv, rq, b);
 	batch_done(b);
 }
-
-void hv_break_claim(struct hv *hv, hv_reply_fn fn, void *arg)
-{
-	struct batch *b = batch_new(hv, fn, arg);
-
-	batch_add(b, &hv->monitor, "object-del", qmp_args_id(CLAIM_ID));
-	batch_done(b);
-}

@@ -165,7 +165,7 @@ static void write_record(struct run *run, uint32_t number)
 		if (last)
 			hv_store_clear(run->hv[side], on_written, run);
 		else
-			hv_store_write(run->hv[side], run->record, on_written, run);
+			hv_store_write(run->hv[side], side, run->record, on_written, run);
 	}
 	on_written(run, &(struct ls_err){ 0 });
 }

@@ -3,7 +3,7 @@
  * A guest opened for one command: claimed, looked at, and freed of what a command that
  * died has left behind.
  */
-#include "cli.h"
+#include "session.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,12 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <json-c/json.h>
 #include <lockstep/log.h>
 #include <qmp.h>
 
 #include "claim.h"
-#include "hv.h"
 
 void session_txn_id(char *ret_id, size_t len)
 {
@@ -27,117 +25,6 @@ void session_txn_id(char *ret_id, size_t len)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	snprintf(ret_id, len, "%" PRIx64 ".%x",
 		 (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000, (unsigned)getpid());
-}
-
-/* ---- what was left behind ----------------------------------------------- */
-
-struct reading {
-	bool over;
-	char *record;
-	struct ls_err err;
-};
-
-static void on_record(void *arg, struct json_object *value, const struct ls_err *err)
-{
-	struct reading *r = arg;
-
-	r->over = true;
-	if (err)
-		r->err = *err;
-	else if (value)
-		r->record = strdup(json_object_get_string(value));
-}
-
-static void on_reply(void *arg, const struct ls_err *err)
-{
-	struct reading *r = arg;
-
-	r->over = true;
-	r->err = *err;
-}
-
-static void wait_for(struct session *s, const bool *over)
-{
-	while (!*over && sd_event_run(s->loop, UINT64_MAX) >= 0)
-		;
-}
-
-/* The two QEMUs of a migration: which of them is the one that we were pointed at? */
-static void join_other(struct session *s, const struct txn_migrate *m)
-{
-	struct hv *here = run_hv(s->run, SIDE_SRC);
-	bool is_source = hv_pid(here) == m->src_pid;
-
-	snprintf(s->other.name, sizeof(s->other.name), "%s", is_source ? "destination" : "source");
-	snprintf(s->other.qmp, sizeof(s->other.qmp), "%s", is_source ? m->dst_qmp : m->src_qmp);
-	if (is_source)
-		snprintf(s->other.agent, sizeof(s->other.agent), "%s", m->dst_agent);
-	run_join(s->run, is_source ? SIDE_DST : SIDE_SRC, &s->other);
-	if (!is_source)
-		hv_expect_pid(run_hv(s->run, SIDE_SRC), m->src_pid);
-}
-
-static int recover_txn(struct session *s, const char *record)
-{
-	struct cli *cli = s->cli;
-	struct ls_err err;
-	struct txn *t;
-	int code;
-
-	if (txn_load(record, &err, &t) < 0)
-		return cli_error(cli, XC_STUCK, &err);
-	if (!cli->quiet && !cli->json)
-		fprintf(stderr, "%s: an interrupted %s (%s) is on record: %s\n", cli->guest.name,
-			txn_op_name(t->op), t->id, t->crossed ? "finishing it" : "taking it back");
-	if (t->mig)
-		join_other(s, t->mig);
-	if (run_undo(s->run, t) < 0)
-		t->end = END_STUCK;
-	report_end(cli, t);
-	code = t->end == END_UNDONE || t->end == END_REFUSED || t->end == END_DONE
-		       ? XC_OK
-		       : cli_exit_end(t->end);
-	txn_free(t);
-	return code;
-}
-
-static int break_claim(struct session *s, const struct vm *vm)
-{
-	struct reading r = { 0 };
-	char host[LS_NAME_BYTES] = "";
-	struct ls_err err;
-
-	gethostname(host, sizeof(host) - 1);
-	if (strcmp(vm->claim_host, host)) {
-		ls_err_set(&err, -EBUSY,
-			   "claimed by transaction %s of the host \"%s\": finish it there",
-			   vm->claimed_by, vm->claim_host);
-		return cli_error(s->cli, XC_BUSY, &err);
-	}
-	hv_break_claim(run_hv(s->run, SIDE_SRC), on_reply, &r);
-	wait_for(s, &r.over);
-	return r.err.code ? cli_error(s->cli, XC_STUCK, &r.err) : XC_OK;
-}
-
-/* The local claim is ours: whoever made what is found here on this host is dead. */
-static int recover(struct session *s)
-{
-	const struct vm *vm = &run_view(s->run)->vm[SIDE_SRC];
-	struct reading r = { 0 };
-	int code = XC_OK;
-
-	hv_store_read(run_hv(s->run, SIDE_SRC), on_record, &r);
-	wait_for(s, &r.over);
-	if (r.err.code)
-		return cli_error(s->cli, cli_exit_errno(r.err.code), &r.err);
-	if (r.record)
-		code = recover_txn(s, r.record);
-	else if (vm->claimed_by[0])
-		code = break_claim(s, vm);
-	else
-		return XC_OK;
-	free(r.record);
-	return code;
 }
 
 /* ---- life --------------------------------------------------------------- */
@@ -158,6 +45,21 @@ static int open_run(struct session *s, const struct guest *dst, const struct run
 	return look(s);
 }
 
+/* The interrupted migration was ended, and with it the QEMU that was named. */
+static int say_moved(struct session *s, const char *what)
+{
+	struct ls_err err;
+
+	ls_err_set(&err, -ESHUTDOWN,
+		   "its interrupted migration was ended: the guest runs at %.150s now",
+		   s->other.qmp);
+	if (strcmp(what, SESSION_RECOVER))
+		return cli_error(s->cli, XC_REACH, &err);
+	if (!s->cli->quiet && !s->cli->json)
+		printf("%s: %s\n", s->cli->guest.name, err.text);
+	return XC_OK;
+}
+
 int session_open(struct session *s, struct cli *cli, const char *what, const struct guest *dst,
 		 const struct run_ops *ops)
 {
@@ -172,9 +74,12 @@ int session_open(struct session *s, struct cli *cli, const char *what, const str
 		return cli_error(cli, cli_exit_errno(r), &err);
 	code = open_run(s, NULL, ops);
 	if (!code && what)
-		code = recover(s);
-	if (code)
-		return code;
+		code = session_recover(s);
+	s->other_claim = claim_drop(s->other_claim);
+	if (code || s->moved)
+		return code ? code : say_moved(s, what);
+	if (dst && claim_take(s->loop, dst->qmp, what, &err, &s->other_claim) < 0)
+		return cli_error(cli, XC_BUSY, &err);
 	/* A recovery may have changed everything, even which QEMU has the guest. */
 	if (dst || s->other.qmp[0]) {
 		run_free(s->run);
@@ -187,6 +92,7 @@ void session_close(struct session *s)
 {
 	run_free(s->run);
 	claim_drop(s->claim);
+	claim_drop(s->other_claim);
 	sd_event_unref(s->loop);
 }
 

@@ -154,6 +154,20 @@ bool end_row_late(struct engine *e)
 	return end_row_failed(e, &err);
 }
 
+void end_never_back(struct engine *e)
+{
+	struct txn *t = e->t;
+
+	if (e->cancelled || t->walk.rollback)
+		act_tell(e, TELL_WARN, "", "not taken back: what is complete would be lost");
+	e->cancelled = false;
+	if (!t->walk.rollback)
+		return;
+	t->walk = step_to(t->walk.at, (int)t->table->n);
+	t->reason = (struct ls_err){ 0 };
+	e->visit.row = -1;
+}
+
 bool end_cancel(struct engine *e)
 {
 	struct txn *t = e->t;

@@ -168,6 +168,7 @@ bool end_row_late(struct engine *e);
 
 /* A hold cannot be had. */
 bool end_hold_failed(struct engine *e, int row, const struct ls_err *err);
+void end_never_back(struct engine *e); /* a cancel is dropped, a rollback turns round again */
 bool end_cancel(struct engine *e);
 
 /* No look has come back for too long. */

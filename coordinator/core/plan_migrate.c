@@ -256,6 +256,28 @@ static enum txn_end alive_migrate(const struct txn *t, const struct view *v, str
 	return END_NONE;
 }
 
+/* The source is dead and the destination complete: it is the guest now, asked for or not. */
+static bool only_forward(const struct txn *t, const struct view *v)
+{
+	(void)t;
+	return SRC(v)->run == VM_GONE && loaded(v);
+}
+
+/* On the way back: a destination that has the guest, or may have it, is not ended. */
+static int check_keep(const struct txn *t, const struct view *v, bool rolling, struct ls_err *err)
+{
+	(void)t;
+	if (!rolling || DST(v)->run == VM_GONE)
+		return 0;
+	if (DST(v)->run == VM_RUNNING)
+		return ls_err_set(err, -EPERM, "the other QEMU runs a guest: it is not ended");
+	if (loaded(v) && SRC(v)->run != VM_RUNNING)
+		return ls_err_set(err, -EPERM,
+				  "the destination has the whole guest and the source does not run "
+				  "it: it is not ended");
+	return 0;
+}
+
 /* clang-format off */
 static const struct row rows[] = {
 	{ "claim:src",    SIDE_SRC, level_claim_src, level_none, VERB_CLAIM,      VERB_UNCLAIM,
@@ -274,9 +296,9 @@ static const struct row rows[] = {
 	{ "dst:check",    SIDE_DST, checked,       level_none,   VERB_NONE,       VERB_NONE,
 	  .check = check_destination, .limit_ms = 5000 },
 	{ "dst:mirror",   SIDE_DST, mirror_full,   mirror_any,   VERB_MIRROR,     VERB_QUIT,
-	  .limit_ms = 30000 },
+	  .check = check_keep, .limit_ms = 30000 },
 	{ "dst:incoming", SIDE_DST, incoming_full, incoming_any, VERB_INCOMING,   VERB_QUIT,
-	  .limit_ms = 10000 },
+	  .check = check_keep, .limit_ms = 10000 },
 	{ "src:migrate",  SIDE_SRC, migrate_full,  src_stopped,  VERB_MIGRATE,    VERB_SRC_RESUME,
 	  .check = check_source, .asked_first = true, .poll_ms = 250, .again = true,
 	  .ready = no_migration },
@@ -300,6 +322,7 @@ const struct table table_migrate = {
 	.n = sizeof(rows) / sizeof(rows[0]),
 	.holds = 5,
 	.alive = alive_migrate,
+	.only_forward = only_forward,
 };
 
 /* ---- the plan --------------------------------------------------------- */

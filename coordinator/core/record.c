@@ -69,9 +69,9 @@ __attribute__((format(printf, 2, 3))) static void put(struct out *o, const char 
 }
 
 /* A value of ours: "-" if there is none; without a byte of @not in it. */
-static const char *value(struct out *o, const char *s, const char * not )
+static const char *value(struct out *o, const char *s, const char *stop)
 {
-	o->bad |= strpbrk(s, not ) != NULL || !strcmp(s, "-");
+	o->bad |= strpbrk(s, stop) != NULL || !strcmp(s, "-");
 	return s[0] ? s : "-";
 }
 
@@ -111,8 +111,8 @@ static void put_before(struct out *o, const struct txn *t)
 
 static void put_migrate(struct out *o, const struct txn_migrate *m)
 {
-	put(o, "src %d %s\nuri %s\n", m->src_pid, value(o, m->src_qmp, "\n"),
-	    value(o, m->uri, "\n"));
+	put(o, "src %s\nsrc-agent %s\n", value(o, m->src_qmp, "\n"), value(o, m->src_agent, "\n"));
+	put(o, "src-process %s\nuri %s\n", value(o, m->src_process, "\n"), value(o, m->uri, "\n"));
 	put(o, "dst %s\ndst-agent %s\n", value(o, m->dst_qmp, "\n"), value(o, m->dst_agent, "\n"));
 	put(o, "window %s\ncaps %u %u\nonline ", value(o, m->window, "\n"),
 	    m->caps_before[SIDE_SRC], m->caps_before[SIDE_DST]);
@@ -338,8 +338,11 @@ static void get_online(struct in *in, bool *online)
 static void get_migrate(struct in *in, struct txn_migrate *m)
 {
 	expect(in, "\nsrc");
-	m->src_pid = integer(in, 0, INT32_MAX);
 	text(in, "\n", m->src_qmp, sizeof(m->src_qmp));
+	expect(in, "\nsrc-agent");
+	text(in, "\n", m->src_agent, sizeof(m->src_agent));
+	expect(in, "\nsrc-process");
+	text(in, "\n", m->src_process, sizeof(m->src_process));
 	expect(in, "\nuri");
 	text(in, "\n", m->uri, sizeof(m->uri));
 	expect(in, "\ndst");

@@ -122,6 +122,8 @@ struct table {
 	unsigned n, holds;
 	/* Return END_NONE to go on, else how it ends, with @err set. */
 	enum txn_end (*alive)(const struct txn *t, const struct view *v, struct ls_err *err);
+	/* Whether going back would lose what can be had by going forward; may be NULL. */
+	bool (*only_forward)(const struct txn *t, const struct view *v);
 };
 
 /* plan_vcpus.c, plan_memory.c, plan_migrate.c */

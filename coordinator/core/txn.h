@@ -73,7 +73,8 @@ struct item {
 
 /**
  * struct txn_migrate - What only a migration needs to remember
- * @src_qmp:     the source's monitor, and @src_pid the process behind it (0 unknown):
+ * @src_qmp:     the source's monitor, @src_agent its agent's channel (may be empty),
+ *               @src_process the process behind it ("BOOT:NAMESPACE:PID:START"; may be empty):
  *               what a coordinator needs that finds this record at the destination
  * @uri:         where the destination listens; unix:, tcp: or fd: only
  * @dst_qmp:     the destination's monitor
@@ -84,7 +85,8 @@ struct item {
  */
 struct txn_migrate {
 	char src_qmp[256];
-	int src_pid;
+	char src_agent[256];
+	char src_process[128];
 	char uri[256];
 	char dst_qmp[256];
 	char dst_agent[256];

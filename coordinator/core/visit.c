@@ -333,7 +333,11 @@ void visit_judge(struct engine *e, const struct view *v)
 		hold_release(e);
 		return;
 	}
-	if (!alive(e, v) || !hold_check(e, v))
+	if (!alive(e, v))
+		return;
+	if (e->t->table->only_forward && e->t->table->only_forward(e->t, v))
+		end_never_back(e);
+	if (!hold_check(e, v))
 		return;
 	while (judge_next(e, v))
 		;

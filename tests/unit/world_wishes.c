@@ -55,7 +55,7 @@ int world_memory(struct world *w, uint64_t bytes, struct ls_err *err)
 
 int world_migrate(struct world *w, struct ls_err *err)
 {
-	struct txn_migrate how = { .src_pid = 7,
+	struct txn_migrate how = { .src_process = "b:1:7:1",
 				   .src_qmp = "unix:/src",
 				   .uri = "unix:/mig",
 				   .dst_qmp = "unix:/dst",
