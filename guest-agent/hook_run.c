@@ -26,12 +26,15 @@
 
 #define HOOK_OUTPUT_BYTES 4096 /* of standard error that is looked at; more is dropped */
 #define HOOK_KILLED_MS	  1000 /* for the kernel to end what got SIGKILL */
-#define HOOK_NOT_RUN	  127
-#define HOOK_PATH	  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define ENV_MAX		  8
-#define ENV_BYTES	  128
-#define ARGS_BEFORE_IDS	  4
-#define ID_BYTES	  12
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+#define HOOK_NOT_RUN	127
+#define HOOK_PATH	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define ENV_MAX		8
+#define ENV_BYTES	128
+#define ARGS_BEFORE_IDS 4
+#define ID_BYTES	12
 
 static const char *const phase_names[] = {
 	[HOOK_CHECK] = "check",		[HOOK_PRE] = "pre",
@@ -197,6 +200,8 @@ __attribute__((noreturn)) static void child(const struct start *s, int cpu)
 		pin(cpu);
 	default_signals();
 	umask(022);
+	/* Ours close themselves; these are what the agent was started with. */
+	syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 && dup2(s->err[1], 2) == 2 &&
 	    chdir("/") == 0)
 		execve(s->path, s->argv, s->envp);
