@@ -8,7 +8,12 @@
  *	ops.c      lockstep's verbs      } admitted in the loop, worked on in the
  *	qga.c      QEMU's verbs          } transaction thread, answered in the loop
  *	request.c  the way there and back
+ *	local.c    the socket for the guest's own root               (loop thread)
+ *	hooks.c, hook_*.c  the guest's programs                      (transaction thread)
+ *	incli*.c   the other end of the local socket               (another process)
  *	device.c, cpuhp.c, memory.c, window.c, doctor.c            (transaction thread)
+ *	cpu_rows.c                         (transaction thread, and the CPU's worker)
+ *	worker.c, workers.c                                        (one thread a CPU)
  */
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
@@ -38,6 +43,7 @@ struct work;
  * @state_dir: where the window is kept; NULL: nowhere
  * @hooks_dir: programs that are asked and told; NULL: none
  * @hook_ms:   how long one of them may take
+ * @local:     serve the guest's own root on a socket in @state_dir
  * @signals:   end on SIGTERM and SIGINT
  */
 struct agent_options {
@@ -46,6 +52,7 @@ struct agent_options {
 	const char *state_dir;
 	const char *hooks_dir;
 	unsigned hook_ms;
+	bool local;
 	bool signals;
 };
 
@@ -90,6 +97,8 @@ struct agent {
 	struct client *clients;
 	unsigned n_clients;
 	const char *listen_path;
+	struct source local_source;
+	char local_path[LS_PATH_BYTES];
 	bool scan_queued;
 	bool finished;
 };
@@ -129,6 +138,8 @@ void agent_tell(void *agent, const struct change *change);
 
 int serve_open(struct agent *a, const struct agent_options *opt, struct ls_err *err);
 void serve_close(struct agent *a);
+/* A listening socket for nobody but root: its descriptor or -errno. */
+int serve_bind_unix(const char *path);
 /* One more client on a connected descriptor; ownership passes, also on failure. */
 int agent_serve_fd(struct agent *a, int fd);
 /* Read what clients have sent already: before a lease's end is acted on. */

@@ -10,12 +10,9 @@
 #include <string.h>
 
 #include <lockstep/err.h>
-#include <lockstep/log.h>
 
 #include "cpus.h"
 #include "sysfs.h"
-
-#define PROBE_MS 2000 /* for a pinned thread to run once; a busy CPU needs a few ms */
 
 int cpu_mask(struct sysfs *s, struct cpus *ret_mask)
 {
@@ -73,7 +70,7 @@ static enum device_state cpu_state(struct device *dev)
 }
 
 /* While a write is out its file would make us wait, too: nothing is read then. */
-static int cpu_look(struct device *dev, struct ls_err *err)
+int cpu_look(struct device *dev, struct ls_err *err)
 {
 	struct sysfs *s = dev->model->sysfs;
 	struct cpus mask;
@@ -102,14 +99,6 @@ static int cpu_look(struct device *dev, struct ls_err *err)
 	return 0;
 }
 
-static int write_online(struct device *dev, bool online, struct ls_err *err)
-{
-	const struct sysfs_how how = { .deadline_ms = dev->model->cpu_ms };
-
-	return sysfs_write_str(dev->model->sysfs, &how, online ? "1" : "0", err,
-			       CPU_DIR "/cpu%d/online", dev->id);
-}
-
 static int cpu_walk(struct device *dev, bool online, struct ls_err *err)
 {
 	const struct cpuhp_table *table = dev->model->cpuhp;
@@ -132,56 +121,3 @@ static int cpu_offline(struct device *dev, struct ls_err *err)
 }
 
 const struct device_bus cpu_bus = { "cpu", "cpu", cpu_look, cpu_online, cpu_offline };
-
-/* ---- rows of the CPU table ------------------------------------------------ */
-
-/*
- * A write that the kernel accepted and that changed nothing, or one view only, is a
- * failure; what it did change is taken back before the row fails.
- */
-static int kernel_set(struct device *dev, bool online, struct ls_err *err)
-{
-	int r = write_online(dev, online, err);
-
-	if (r < 0)
-		return r;
-	r = cpu_look(dev, err);
-	if (r < 0)
-		return r;
-	if (dev->online == online && dev->kernel == online)
-		return 0;
-	ls_err_set(err, -EIO,
-		   "the kernel took \"%d\", but then the driver core says %s and the mask %s",
-		   online, dev->online ? "online" : "offline", dev->kernel ? "online" : "offline");
-	if (dev->online == online)
-		write_online(dev, !online, NULL);
-	return -EIO;
-}
-
-static int kernel_online(struct device *dev, struct ls_err *err)
-{
-	return kernel_set(dev, true, err);
-}
-
-static int kernel_offline(struct device *dev, struct ls_err *err)
-{
-	return kernel_set(dev, false, err);
-}
-
-static int ap_alive(struct device *dev, struct ls_err *err)
-{
-	int r = dev->model->probe(dev->id, PROBE_MS);
-
-	if (r < 0)
-		return ls_err_set(err, r, "nothing runs there: %s", strerror(-r));
-	if (r == 1)
-		log_info("cpu%d ap:alive: unverified: no thread could be pinned there", dev->id);
-	return r;
-}
-
-static const struct cpuhp_step steps[] = {
-	{ "kernel:online", kernel_online, kernel_offline, .on_cpu = false },
-	{ "ap:alive", ap_alive, NULL, .on_cpu = true },
-};
-
-const struct cpuhp_table cpuhp_table = { steps, sizeof(steps) / sizeof(steps[0]) };

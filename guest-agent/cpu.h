@@ -14,6 +14,9 @@ struct sysfs;
 
 extern const struct device_bus cpu_bus;
 
+/* Read both views of a CPU again: the bus's look, for the rows of the table, too. */
+int cpu_look(struct device *dev, struct ls_err *err);
+
 /**
  * cpu_mask() - The kernel's mask of running CPUs
  *

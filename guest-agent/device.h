@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "cpuhp.h"
+#include "workers.h"
 
 struct device;
 struct hooks;
@@ -120,7 +121,7 @@ struct change {
  * @block_bytes: size of a memory block, 0: the kernel has none
  * @cpuhp:       the CPU table
  * @hooks:       the guest's own programs; NULL: none; borrowed
- * @probe:       whether a CPU runs (worker_probe()); tests bring their own
+ * @workers:     the CPUs' own threads; tests bring their own machine below them
  * @cpu_ms:      how long a write to cpuN/online may take
  * @memory_ms:   how long a write to memoryN/state may take
  * @pause_ms:    between tries of a busy memory block
@@ -137,7 +138,7 @@ struct model {
 	int64_t block_bytes;
 	const struct cpuhp_table *cpuhp;
 	struct hooks *hooks;
-	int (*probe)(int cpu, unsigned deadline_ms);
+	struct workers workers;
 	unsigned cpu_ms;
 	unsigned memory_ms;
 	unsigned pause_ms;

@@ -15,7 +15,6 @@
 #include "memory.h"
 #include "sysfs.h"
 #include "view.h"
-#include "worker.h"
 
 #define CPU_WRITE_MS	30000
 #define MEMORY_WRITE_MS 20000
@@ -28,7 +27,6 @@ void model_init(struct model *m, struct sysfs *sysfs, struct hotplug_lock *lock)
 		.sysfs = sysfs,
 		.lock = lock,
 		.cpuhp = &cpuhp_table,
-		.probe = worker_probe,
 		.cpu_ms = CPU_WRITE_MS,
 		.memory_ms = MEMORY_WRITE_MS,
 		.pause_ms = BUSY_PAUSE_MS,
@@ -36,10 +34,13 @@ void model_init(struct model *m, struct sysfs *sysfs, struct hotplug_lock *lock)
 	m->set[DEVICE_CPU].bus = &cpu_bus;
 	m->set[DEVICE_MEMORY].bus = &memory_bus;
 	pthread_mutex_init(&m->mem_hotplug, NULL);
+	workers_init(&m->workers);
 }
 
 static void device_free(struct device *dev)
 {
+	if (dev->bus == &cpu_bus)
+		workers_forget(&dev->model->workers, dev->id);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 }

@@ -1,125 +1,388 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One pinned thread that says on which CPU it ran.
+ * One worker: its thread, its queue, park and unpark.
  */
 #include "worker.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define PROBE_STACK_BYTES (256 * 1024)
+#include <lockstep/cleanup.h>
+#include <lockstep/log.h>
+
+#include "lock.h"
+
+#define END_MS 2000 /* for a worker to empty its queue when it is to end */
 
 /**
- * struct probe - Shared by the thread and the one that waits; the last one frees it
- * @lock:  protects the rest
- * @done:  @ran_on is set
- * @ran_on: CPU number, -1 not yet
- * @users: 2, then 1
+ * struct worker - One thread and what it is to do
+ * @lock:    protects the rest; LOCK_WORKER
+ * @wake:    for the worker: an item, an order to park, the end
+ * @settled: for those who wait: it has parked, or was unparked
+ * @first:   queue
+ * @enabled: accepts items; cleared before the queue is emptied
+ * @parked:  the queue is empty and nothing is accepted
+ * @pinned:  tied to its CPU
+ * @end:     the thread is to end, once it is parked
  */
-struct probe {
+struct worker {
 	pthread_mutex_t lock;
-	pthread_cond_t done;
-	int ran_on;
-	int users;
+	pthread_cond_t wake;
+	pthread_cond_t settled;
+	struct worker_item *first, **last;
+	bool enabled;
+	bool parked;
+	bool pinned;
+	bool end;
+	int cpu;
+	const struct worker_ops *ops;
+	pthread_t thread;
 };
 
-static void probe_put_locked(struct probe *p)
-{
-	bool last = --p->users == 0;
+/* ---- the machine ------------------------------------------------------------ */
 
-	pthread_mutex_unlock(&p->lock);
-	if (!last)
-		return;
-	pthread_cond_destroy(&p->done);
-	pthread_mutex_destroy(&p->lock);
-	free(p);
+static int real_pin(pthread_t thread, int cpu)
+{
+	cpu_set_t set;
+	int i;
+
+	CPU_ZERO(&set);
+	for (i = 0; i < CPU_SETSIZE; i++)
+		if (cpu < 0 || i == cpu)
+			CPU_SET(i, &set);
+	return -pthread_setaffinity_np(thread, sizeof(set), &set);
 }
 
-static void *probe_thread(void *arg)
+static int real_here(int cpu)
 {
-	struct probe *p = arg;
+	(void)cpu;
+	return sched_getcpu();
+}
 
-	pthread_mutex_lock(&p->lock);
-	p->ran_on = sched_getcpu();
-	pthread_cond_signal(&p->done);
-	probe_put_locked(p);
+static int64_t real_now_ns(int cpu)
+{
+	struct timespec now;
+
+	(void)cpu;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+const struct worker_ops worker_real_ops = { real_pin, real_here, real_now_ns };
+
+struct timespec worker_after_ms(unsigned ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_nsec -= 1000000000;
+		at.tv_sec++;
+	}
+	return at;
+}
+
+void worker_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+/* ---- the thread -------------------------------------------------------------- */
+
+static struct worker_item *take_locked(struct worker *w)
+{
+	struct worker_item *item = w->first;
+
+	if (!item)
+		return NULL;
+	w->first = item->next;
+	if (!w->first)
+		w->last = &w->first;
+	return item;
+}
+
+static void settle_locked(struct worker *w)
+{
+	if (w->enabled || w->parked)
+		return;
+	w->parked = true;
+	pthread_cond_broadcast(&w->settled);
+}
+
+/* Parking comes after the queue: what was accepted has run by then. */
+static void *worker_thread(void *arg)
+{
+	struct worker *w = arg;
+	struct worker_item *item;
+
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		item = take_locked(w);
+		if (item) {
+			pthread_mutex_unlock(&w->lock);
+			item->fn(item, w);
+			pthread_mutex_lock(&w->lock);
+			continue;
+		}
+		settle_locked(w);
+		if (w->end)
+			break;
+		pthread_cond_wait(&w->wake, &w->lock);
+	}
+	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }
 
-static struct probe *probe_new(void)
-{
-	struct probe *p = calloc(1, sizeof(*p));
-	pthread_condattr_t attr;
-
-	if (!p)
-		return NULL;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->done, &attr);
-	pthread_condattr_destroy(&attr);
-	pthread_mutex_init(&p->lock, NULL);
-	p->ran_on = -1;
-	p->users = 2;
-	return p;
-}
-
-static int start_pinned(struct probe *p, int cpu)
+static int start_thread(struct worker *w)
 {
 	pthread_attr_t attr;
-	pthread_t thread;
-	cpu_set_t set;
 	int r;
 
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
 	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, PROBE_STACK_BYTES);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	r = pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
-	if (r == 0)
-		r = pthread_create(&thread, &attr, probe_thread, p);
+	pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
+	r = pthread_create(&w->thread, &attr, worker_thread, w);
 	pthread_attr_destroy(&attr);
 	return -r;
 }
 
-static int wait_locked(struct probe *p, unsigned deadline_ms)
+static struct worker *release(struct worker *w)
 {
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += deadline_ms / 1000;
-	until.tv_nsec += (long)(deadline_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	while (p->ran_on < 0)
-		if (pthread_cond_timedwait(&p->done, &p->lock, &until) == ETIMEDOUT)
-			break;
-	return p->ran_on;
+	pthread_cond_destroy(&w->settled);
+	pthread_cond_destroy(&w->wake);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+	return NULL;
 }
 
-int worker_probe(int cpu, unsigned deadline_ms)
+struct worker *worker_new(int cpu, const struct worker_ops *ops)
 {
-	struct probe *p = probe_new();
-	int ran_on;
+	struct worker *w = calloc(1, sizeof(*w));
 
-	if (!p)
-		return 1;
-	if (start_pinned(p, cpu) < 0) {
-		p->users = 1;
-		pthread_mutex_lock(&p->lock);
-		probe_put_locked(p);
-		return 1;
+	if (!w)
+		return NULL;
+	pthread_mutex_init(&w->lock, NULL);
+	worker_cond_init(&w->wake);
+	worker_cond_init(&w->settled);
+	w->last = &w->first;
+	w->parked = true;
+	w->cpu = cpu;
+	w->ops = ops;
+	return start_thread(w) < 0 ? release(w) : w;
+}
+
+struct worker *worker_free(struct worker *w)
+{
+	enum lock_level before;
+
+	if (!w)
+		return NULL;
+	if (worker_park(w, END_MS) < 0) {
+		log_error("cpu%d worker: does not come to its end; left behind", w->cpu);
+		return NULL;
 	}
-	pthread_mutex_lock(&p->lock);
-	ran_on = wait_locked(p, deadline_ms);
-	probe_put_locked(p);
-	if (ran_on < 0)
+	before = lock_enter(LOCK_WORKER, &w->lock);
+	w->end = true;
+	pthread_cond_signal(&w->wake);
+	lock_leave(before, &w->lock);
+	pthread_join(w->thread, NULL);
+	return release(w);
+}
+
+int worker_cpu(const struct worker *w)
+{
+	return w->cpu;
+}
+
+/* ---- queueing ------------------------------------------------------------------ */
+
+pthread_mutex_t *worker_lock(struct worker *w)
+{
+	return &w->lock;
+}
+
+int worker_accepts_locked(const struct worker *w)
+{
+	return w->enabled ? 0 : -ESHUTDOWN;
+}
+
+int worker_queue_locked(struct worker *w, struct worker_item *item)
+{
+	if (!w->enabled)
+		return -ESHUTDOWN;
+	item->next = NULL;
+	*w->last = item;
+	w->last = &item->next;
+	pthread_cond_signal(&w->wake);
+	return 0;
+}
+
+int worker_queue(struct worker *w, struct worker_item *item)
+{
+	enum lock_level before = lock_enter(LOCK_WORKER, &w->lock);
+	int r = worker_queue_locked(w, item);
+
+	lock_leave(before, &w->lock);
+	return r;
+}
+
+/* ---- park and unpark ------------------------------------------------------------ */
+
+static void loosen_locked(struct worker *w)
+{
+	if (w->pinned)
+		log_info("cpu%d worker: not done in time; let go to the other CPUs", w->cpu);
+	w->pinned = false;
+	w->ops->pin(w->thread, -1);
+}
+
+void worker_loosen(struct worker *w)
+{
+	enum lock_level before = lock_enter(LOCK_WORKER, &w->lock);
+
+	loosen_locked(w);
+	lock_leave(before, &w->lock);
+}
+
+void worker_tighten(struct worker *w)
+{
+	enum lock_level before = lock_enter(LOCK_WORKER, &w->lock);
+
+	if (w->enabled)
+		w->pinned = w->ops->pin(w->thread, w->cpu) == 0;
+	lock_leave(before, &w->lock);
+}
+
+static int wait_settled_locked(struct worker *w, unsigned deadline_ms)
+{
+	struct timespec until = worker_after_ms(deadline_ms);
+
+	while (!w->parked && !w->enabled)
+		if (pthread_cond_timedwait(&w->settled, &w->lock, &until) == ETIMEDOUT)
+			break;
+	if (w->enabled)
+		return -ECANCELED;
+	return w->parked ? 0 : -ETIMEDOUT;
+}
+
+static int park_locked(struct worker *w, unsigned deadline_ms)
+{
+	int r;
+
+	if (w->parked)
 		return 1;
-	return ran_on == cpu ? 0 : -EIO;
+	w->enabled = false;
+	pthread_cond_signal(&w->wake);
+	r = wait_settled_locked(w, deadline_ms);
+	if (r != -ETIMEDOUT)
+		return r;
+	loosen_locked(w);
+	return wait_settled_locked(w, deadline_ms);
+}
+
+int worker_park(struct worker *w, unsigned deadline_ms)
+{
+	enum lock_level before = lock_enter(LOCK_WORKER, &w->lock);
+	int r = park_locked(w, deadline_ms);
+
+	lock_leave(before, &w->lock);
+	return r;
+}
+
+int worker_unpark(struct worker *w)
+{
+	enum lock_level before = lock_enter(LOCK_WORKER, &w->lock);
+	int already = w->enabled;
+
+	w->pinned = w->ops->pin(w->thread, w->cpu) == 0;
+	if (!already) {
+		w->parked = false;
+		w->enabled = true;
+		pthread_cond_broadcast(&w->settled);
+	}
+	lock_leave(before, &w->lock);
+	return already;
+}
+
+int worker_where(struct worker *w)
+{
+	int here = w->ops->here(w->cpu);
+
+	/* Asked last: a worker let go before the look may have been anywhere. */
+	ls_guard(&w->lock);
+	if (!w->pinned)
+		return 1;
+	return here == w->cpu ? 0 : -EIO;
+}
+
+/* ---- calls ------------------------------------------------------------------------ */
+
+/**
+ * struct call - On the caller's stack: it waits until @done
+ * @lock: protects @done and @result
+ */
+struct call {
+	struct worker_item item;
+	int (*fn)(struct worker *w, void *arg);
+	void *arg;
+	pthread_mutex_t lock;
+	pthread_cond_t over;
+	bool done;
+	int result;
+};
+
+static void run_call(struct worker_item *item, struct worker *w)
+{
+	struct call *call = (struct call *)item;
+	int r = call->fn(w, call->arg);
+
+	ls_guard(&call->lock);
+	call->result = r;
+	call->done = true;
+	pthread_cond_signal(&call->over);
+}
+
+static void wait_call(struct call *call, struct worker *w, unsigned deadline_ms)
+{
+	struct timespec until = worker_after_ms(deadline_ms);
+	bool late;
+
+	pthread_mutex_lock(&call->lock);
+	while (!call->done)
+		if (pthread_cond_timedwait(&call->over, &call->lock, &until) == ETIMEDOUT)
+			break;
+	late = !call->done;
+	pthread_mutex_unlock(&call->lock);
+	if (late)
+		worker_loosen(w);
+	pthread_mutex_lock(&call->lock);
+	while (!call->done)
+		pthread_cond_wait(&call->over, &call->lock);
+	pthread_mutex_unlock(&call->lock);
+	if (late)
+		worker_tighten(w);
+}
+
+int worker_call(struct worker *w, int (*fn)(struct worker *w, void *arg), void *arg,
+		unsigned deadline_ms)
+{
+	struct call call = { .item.fn = run_call, .fn = fn, .arg = arg };
+
+	pthread_mutex_init(&call.lock, NULL);
+	worker_cond_init(&call.over);
+	call.result = worker_queue(w, &call.item);
+	if (call.result == 0)
+		wait_call(&call, w, deadline_ms);
+	pthread_cond_destroy(&call.over);
+	pthread_mutex_destroy(&call.lock);
+	return call.result;
 }

@@ -292,12 +292,25 @@ bool fake_agrees(struct fake *f, int cpu, bool online)
 	return f->cpu[cpu].device == online && f->cpu[cpu].kernel == online;
 }
 
-static int always_alive(int cpu, unsigned deadline_ms)
+static int64_t fake_now_ns(int cpu)
 {
+	return worker_real_ops.now_ns(cpu);
+}
+
+/* CPUs that this machine does not have: every worker is where it should be. */
+static int fake_pin(pthread_t thread, int cpu)
+{
+	(void)thread;
 	(void)cpu;
-	(void)deadline_ms;
 	return 0;
 }
+
+static int fake_here(int cpu)
+{
+	return cpu;
+}
+
+const struct worker_ops fake_machine = { fake_pin, fake_here, fake_now_ns };
 
 static void note_change(void *arg, const struct change *change)
 {
@@ -315,7 +328,7 @@ void guest_init(struct guest *g, int cpus, int online, int blocks)
 	lock_init(&g->lock, 0);
 	persist_init(&g->persist, NULL, NULL);
 	model_init(&g->model, g->sysfs, &g->lock);
-	g->model.probe = always_alive;
+	g->model.workers.ops = &fake_machine;
 	g->model.pause_ms = 0;
 	g->model.tell = note_change;
 	g->model.tell_arg = g;

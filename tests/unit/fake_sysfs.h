@@ -91,6 +91,9 @@ struct guest {
 	int n_told;
 };
 
+/* Workers of CPUs that the machine below does not have. */
+extern const struct worker_ops fake_machine;
+
 void fake_init(struct fake *f, int cpus, int online, int blocks);
 void fake_done(struct fake *f);
 extern const struct sysfs_ops fake_ops;
@@ -108,7 +111,7 @@ bool fake_agrees(struct fake *f, int cpu, bool online);
 
 /**
  * guest_init() - CPUs 0 .. cpus-1 (0 fixed), the first @online of them online, blocks
- *                0 .. blocks-1 offline; scanned, probes say "alive"
+ *                0 .. blocks-1 offline; scanned; every worker runs where it should
  */
 void guest_init(struct guest *g, int cpus, int online, int blocks);
 void guest_done(struct guest *g);

@@ -44,13 +44,6 @@ struct fixture {
 	struct qmp *q;
 };
 
-static int alive(int cpu, unsigned deadline_ms)
-{
-	(void)cpu;
-	(void)deadline_ms;
-	return 0;
-}
-
 static void *agent_thread(void *arg)
 {
 	agent_run(arg);
@@ -95,7 +88,7 @@ static int setup_stopped(void **state)
 	f.sysfs = sysfs_new_ops(&fake_ops, &f.kernel);
 	if (agent_init(&f.agent, &opt, f.sysfs, NULL) < 0)
 		return -1;
-	f.agent.model.probe = alive;
+	f.agent.model.workers.ops = &fake_machine;
 	f.agent.model.pause_ms = 0;
 	*state = &f;
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Small parts next to the kernel: real files, uevents, CPU lists, the probe, persistence. */
+/* Small parts next to the kernel: real files, uevents, CPU lists, persistence. */
 #include "fake_sysfs.h"
 
 #include <errno.h>
@@ -20,7 +20,6 @@
 
 #include "../../guest-agent/cpus.h"
 #include "../../guest-agent/uevent.h"
-#include "../../guest-agent/worker.h"
 
 static char root[] = "/tmp/lockstep-sysfs-XXXXXX";
 
@@ -110,14 +109,6 @@ static void test_when_a_uevent_comes_then_its_subsystem_decides(void **state)
 	assert_false(uevent_matters("", 0));
 }
 
-/* A CPU that runs is proved to; one that does not exist is not called dead. */
-static void test_when_a_cpu_is_probed_then_what_is_proved(void **state)
-{
-	(void)state;
-	assert_int_equal(worker_probe(sched_getcpu(), 10000), 0);
-	assert_int_equal(worker_probe(FAKE_CPUS * 15, 10000), 1);
-}
-
 /* A write that is out pins nobody for ever: it comes back, and is told both times. */
 static int outs;
 
@@ -155,7 +146,6 @@ int main(void)
 		cmocka_unit_test(test_when_files_are_real_then_they_are_read_and_written),
 		cmocka_unit_test(test_when_a_cpu_list_is_read_then_strictly),
 		cmocka_unit_test(test_when_a_uevent_comes_then_its_subsystem_decides),
-		cmocka_unit_test(test_when_a_cpu_is_probed_then_what_is_proved),
 		cmocka_unit_test(test_when_a_write_goes_out_then_it_is_told_and_comes_back),
 	};
 
