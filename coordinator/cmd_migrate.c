@@ -210,6 +210,7 @@ static int run_job(struct session *s, const struct txn_migrate *how, const char 
 	int code;
 
 	hv_process(run_hv(s->run, SIDE_SRC), m.src_process, sizeof(m.src_process));
+	hv_process(run_hv(s->run, SIDE_DST), m.dst_process, sizeof(m.dst_process));
 	if (plan_migrate(run_view(s->run), id, &m, &err, &t) < 0) {
 		vm_done(&before);
 		return cli_error(s->cli, XC_REFUSED, &err);

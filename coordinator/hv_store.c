@@ -57,14 +57,24 @@ static void note_numbers(struct hv *hv, const struct qmp_property *list, size_t 
 	hv->journal_known = true;
 }
 
-/* Numbers are deleted in order; one that is not there is no failure. */
-static void delete_up_to(struct hv *hv, unsigned last)
+static void on_deleted(struct qmp *q, struct json_object *value, const struct ls_err *err,
+		       void *arg)
+{
+	(void)q, (void)value, (void)err; /* one that was not there is no failure */
+	batch_done(arg);
+}
+
+/* @b waits for it; NULL: nobody does, the record that counts is there. */
+static void delete_up_to(struct hv *hv, unsigned last, struct batch *b)
 {
 	char id[64];
 
-	while (hv->journal_first && hv->journal_first <= last && hv->monitor.is_ready) {
+	while (hv->journal_first && hv->journal_first <= last) {
 		journal_id(id, sizeof(id), hv->journal_first++);
-		conn_submit(&hv->monitor, "object-del", qmp_args_id(id), NULL, NULL, NULL);
+		if (b)
+			batch_add_fn(b, &hv->monitor, "object-del", qmp_args_id(id), on_deleted);
+		else
+			conn_submit(&hv->monitor, "object-del", qmp_args_id(id), NULL, NULL, NULL);
 	}
 	if (hv->journal_first > hv->journal_seq)
 		hv->journal_first = 0;
@@ -94,7 +104,7 @@ static void on_added(struct qmp *q, struct json_object *value, const struct ls_e
 	if (err) {
 		batch_fail(b, err);
 	} else if (hv->journal_first) {
-		delete_up_to(hv, hv->journal_seq - 1);
+		delete_up_to(hv, hv->journal_seq - 1, NULL);
 	}
 	if (!err)
 		hv->journal_first = hv->journal_seq;
@@ -119,7 +129,7 @@ static void act(struct job *j)
 			     qmp_args_object_add_secret(id, j->data), on_added);
 		break;
 	case JOB_CLEAR:
-		delete_up_to(hv, hv->journal_seq);
+		delete_up_to(hv, hv->journal_seq, j->b);
 		break;
 	}
 }

@@ -64,8 +64,7 @@ static void join_other(struct session *s, const struct txn_migrate *m)
 	snprintf(s->other.qmp, sizeof(s->other.qmp), "%s", src ? m->dst_qmp : m->src_qmp);
 	snprintf(s->other.agent, sizeof(s->other.agent), "%s", src ? m->dst_agent : m->src_agent);
 	run_join(s->run, src ? SIDE_DST : SIDE_SRC, &s->other);
-	if (!src)
-		hv_expect_process(run_hv(s->run, SIDE_SRC), m->src_process);
+	hv_expect_process(run_hv(s->run, !s->at), src ? m->dst_process : m->src_process);
 }
 
 static int other_claim(struct session *s, struct cli *cli)

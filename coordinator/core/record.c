@@ -114,6 +114,7 @@ static void put_migrate(struct out *o, const struct txn_migrate *m)
 	put(o, "src %s\nsrc-agent %s\n", value(o, m->src_qmp, "\n"), value(o, m->src_agent, "\n"));
 	put(o, "src-process %s\nuri %s\n", value(o, m->src_process, "\n"), value(o, m->uri, "\n"));
 	put(o, "dst %s\ndst-agent %s\n", value(o, m->dst_qmp, "\n"), value(o, m->dst_agent, "\n"));
+	put(o, "dst-process %s\n", value(o, m->dst_process, "\n"));
 	put(o, "window %s\ncaps %u %u\nonline ", value(o, m->window, "\n"),
 	    m->caps_before[SIDE_SRC], m->caps_before[SIDE_DST]);
 	for (unsigned i = 0; i < LS_CPUS_MAX; i += 4) {
@@ -349,6 +350,8 @@ static void get_migrate(struct in *in, struct txn_migrate *m)
 	text(in, "\n", m->dst_qmp, sizeof(m->dst_qmp));
 	expect(in, "\ndst-agent");
 	text(in, "\n", m->dst_agent, sizeof(m->dst_agent));
+	expect(in, "\ndst-process");
+	text(in, "\n", m->dst_process, sizeof(m->dst_process));
 	expect(in, "\nwindow");
 	text(in, "\n", m->window, sizeof(m->window));
 	expect(in, "\ncaps");

@@ -78,6 +78,7 @@ struct item {
  *               what a coordinator needs that finds this record at the destination
  * @uri:         where the destination listens; unix:, tcp: or fd: only
  * @dst_qmp:     the destination's monitor
+ * @dst_process: as @src_process
  * @dst_agent:   the guest's agent as seen from the destination; may be empty
  * @window:      force, hold or off
  * @caps_before: capabilities that were on, each side
@@ -87,6 +88,7 @@ struct txn_migrate {
 	char src_qmp[256];
 	char src_agent[256];
 	char src_process[128];
+	char dst_process[128];
 	char uri[256];
 	char dst_qmp[256];
 	char dst_agent[256];

@@ -36,6 +36,7 @@ static void fill_migrate(struct txn_migrate *m)
 	strcpy(m->src_qmp, "unix:/run/a guest.qmp");
 	strcpy(m->src_agent, "unix:/run/a guest.agent");
 	strcpy(m->src_process, "boot:4026531836:4711:99");
+	strcpy(m->dst_process, "boot:4026531836:4712:100");
 	strcpy(m->uri, "unix:/run/mig");
 	strcpy(m->dst_qmp, "unix:/run/b.qmp");
 	strcpy(m->window, "force");
