@@ -74,11 +74,12 @@ static int verify(const struct device *dev, bool online, struct ls_err *err)
 			  dev->online ? "online" : "offline", dev->kernel ? "online" : "offline");
 }
 
-static int change_locked(struct device *dev, bool online, struct ls_err *err)
+int device_change_locked(struct device *dev, bool online, struct ls_err *err)
 {
 	int r = device_look(dev, "foreign", err);
 	bool was_online = dev->online, was_kernel = dev->kernel;
 
+	lock_assert_held(dev->model->lock);
 	if (r < 0)
 		return r;
 	if (dev->state == STATE_IN_KERNEL)
@@ -101,7 +102,7 @@ static int change(struct device *dev, bool online, struct ls_err *err)
 
 	lock_assert_held(dev->model->lock);
 	before = lock_enter(LOCK_DEVICE, &dev->lock);
-	r = change_locked(dev, online, err);
+	r = device_change_locked(dev, online, err);
 	lock_leave(before, &dev->lock);
 	if (dev->bus == dev->model->set[DEVICE_CPU].bus)
 		view_publish(dev->model);
@@ -116,4 +117,21 @@ int device_online(struct device *dev, struct ls_err *err)
 int device_offline(struct device *dev, struct ls_err *err)
 {
 	return change(dev, false, err);
+}
+
+enum lock_level devices_lock(struct device *const *dev, size_t n)
+{
+	enum lock_level before = lock_enter(LOCK_DEVICE, &dev[0]->lock);
+	size_t i;
+
+	for (i = 1; i < n; i++)
+		pthread_mutex_lock(&dev[i]->lock);
+	return before;
+}
+
+void devices_unlock(struct device *const *dev, size_t n, enum lock_level before)
+{
+	while (--n)
+		pthread_mutex_unlock(&dev[n]->lock);
+	lock_leave(before, &dev[0]->lock);
 }

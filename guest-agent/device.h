@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "cpuhp.h"
+#include "memlock.h"
 #include "workers.h"
 
 struct device;
@@ -116,7 +117,7 @@ struct change {
  * struct model - Everything the agent knows of its guest
  * @sysfs:       the kernel
  * @lock:        the hotplug lock, for assertions
- * @mem_hotplug: write side of the memory hotplug lock; below the device locks
+ * @mem_hotplug: the memory hotplug lock; below the device locks
  * @set:         devices by kind
  * @block_bytes: size of a memory block, 0: the kernel has none
  * @cpuhp:       the CPU table
@@ -133,7 +134,7 @@ struct change {
 struct model {
 	struct sysfs *sysfs;
 	struct hotplug_lock *lock;
-	pthread_mutex_t mem_hotplug;
+	struct memlock mem_hotplug;
 	struct device_set set[DEVICE_KIND_COUNT];
 	int64_t block_bytes;
 	const struct cpuhp_table *cpuhp;
@@ -161,6 +162,24 @@ struct model {
 int device_online(struct device *dev, struct ls_err *err);
 /* The reverse. */
 int device_offline(struct device *dev, struct ls_err *err);
+
+/**
+ * device_change_locked() - device_online() or device_offline() with the device's lock held
+ *
+ * For a batch, which takes all locks first and then changes: devices_lock().
+ * The caller publishes the view when it is done.
+ */
+int device_change_locked(struct device *dev, bool online, struct ls_err *err);
+
+/**
+ * devices_lock() - The locks of neighbours in a set, by ascending number
+ * @dev: the first
+ * @n:   how many; not 0
+ *
+ * Return: the level before, for devices_unlock().
+ */
+enum lock_level devices_lock(struct device *const *dev, size_t n);
+void devices_unlock(struct device *const *dev, size_t n, enum lock_level before);
 
 /* Look at one device; a difference is told as a change made by @by. */
 int device_look(struct device *dev, const char *by, struct ls_err *err);

@@ -206,21 +206,18 @@ void lock_assert_held(struct hotplug_lock *l)
 	assert(l->held && l->pins > 0);
 }
 
-static _Thread_local enum lock_level level_now;
+_Thread_local enum lock_level lock_level_now;
 
 enum lock_level lock_enter(enum lock_level level, pthread_mutex_t *mutex)
 {
-	enum lock_level before = level_now;
+	enum lock_level before = lock_level_enter(level);
 
-	assert(level > before);
-	level_now = level;
 	pthread_mutex_lock(mutex);
 	return before;
 }
 
 void lock_leave(enum lock_level before, pthread_mutex_t *mutex)
 {
-	assert(before < level_now);
-	level_now = before;
+	lock_level_leave(before);
 	pthread_mutex_unlock(mutex);
 }

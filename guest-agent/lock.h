@@ -16,6 +16,7 @@
 #ifndef AGENT_LOCK_H
 #define AGENT_LOCK_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -128,6 +129,25 @@ void lock_assert_held(struct hotplug_lock *l);
 
 /* The locks below the hotplug lock; a thread takes them in this order only. */
 enum lock_level { LOCK_NONE, LOCK_DEVICE, LOCK_MEMORY, LOCK_WORKER };
+
+/* What this thread holds. Never in a shared library: the cheapest model there is. */
+extern _Thread_local enum lock_level lock_level_now __attribute__((tls_model("initial-exec")));
+
+/* The order alone, for locks that are no mutex. Return: the level before. */
+static inline enum lock_level lock_level_enter(enum lock_level level)
+{
+	enum lock_level before = lock_level_now;
+
+	assert(level > before);
+	lock_level_now = level;
+	return before;
+}
+
+static inline void lock_level_leave(enum lock_level before)
+{
+	assert(before < lock_level_now);
+	lock_level_now = before;
+}
 
 /* Return: the level before, for lock_leave(). */
 enum lock_level lock_enter(enum lock_level level, pthread_mutex_t *mutex);

@@ -2,6 +2,10 @@
 /*
  * Memory blocks as devices, one by one and as batches.
  *
+ * A batch is one critical section: all device locks, then the memory hotplug lock
+ * once, then one write a block. So its grace period is paid once, and who looks at
+ * memory sees a batch whole or not at all.
+ *
  * Two habits of the kernel are answered here. "online" written to a block that is
  * online already gives EINVAL: that is a success if the block is where it should
  * be. Taking a used block offline gives EBUSY at random, because a page could not
@@ -9,6 +13,7 @@
  */
 #include "memory.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -32,7 +37,7 @@ static enum device_state parse_state(const char *text)
 	return strcmp(text, "going-offline") ? STATE_UNKNOWN : STATE_GOING_OFFLINE;
 }
 
-static int memory_look(struct device *dev, struct ls_err *err)
+static int look_locked(struct device *dev, struct ls_err *err)
 {
 	struct sysfs *s = dev->model->sysfs;
 	char text[32];
@@ -50,15 +55,29 @@ static int memory_look(struct device *dev, struct ls_err *err)
 	return 0;
 }
 
+/* As a reader, unless this thread is the writer. */
+static int memory_look(struct device *dev, struct ls_err *err)
+{
+	struct memlock *lock = &dev->model->mem_hotplug;
+	enum lock_level before;
+	int r;
+
+	if (lock_level_now >= LOCK_MEMORY)
+		return look_locked(dev, err);
+	if (memlock_read(lock, dev->model->memory_ms, &before) < 0)
+		return ls_err_set(err, -EBUSY, "memory%d: memory is being changed", dev->id);
+	r = look_locked(dev, err);
+	memlock_read_end(lock, before);
+	return r;
+}
+
 static int write_state(struct device *dev, const char *value, struct ls_err *err)
 {
 	struct model *m = dev->model;
 	const struct sysfs_how how = { .deadline_ms = m->memory_ms, .interrupt = true };
-	enum lock_level before = lock_enter(LOCK_MEMORY, &m->mem_hotplug);
-	int r = sysfs_write_str(m->sysfs, &how, value, err, MEMORY_DIR "/memory%d/state", dev->id);
 
-	lock_leave(before, &m->mem_hotplug);
-	return r;
+	assert(memlock_is_written(&m->mem_hotplug));
+	return sysfs_write_str(m->sysfs, &how, value, err, MEMORY_DIR "/memory%d/state", dev->id);
 }
 
 static void pause_ms(unsigned ms)
@@ -68,8 +87,8 @@ static void pause_ms(unsigned ms)
 	nanosleep(&ts, NULL);
 }
 
-static int set_state(struct device *dev, const char *value, enum device_state want,
-		     struct ls_err *err)
+static int set_state_locked(struct device *dev, const char *value, enum device_state want,
+			    struct ls_err *err)
 {
 	int tries, r = 0;
 
@@ -82,6 +101,22 @@ static int set_state(struct device *dev, const char *value, enum device_state wa
 	}
 	if (r == -EINVAL && memory_look(dev, NULL) == 0 && dev->state == want)
 		return 0;
+	return r;
+}
+
+/* The lock is ours already if this is part of a batch. */
+static int set_state(struct device *dev, const char *value, enum device_state want,
+		     struct ls_err *err)
+{
+	struct memlock *lock = &dev->model->mem_hotplug;
+	enum lock_level before;
+	int r;
+
+	if (lock_level_now >= LOCK_MEMORY)
+		return set_state_locked(dev, value, want, err);
+	before = memlock_write(lock);
+	r = set_state_locked(dev, value, want, err);
+	memlock_write_end(lock, before);
 	return r;
 }
 
@@ -135,7 +170,7 @@ static void one_block(struct device *dev, const char *value, struct memory_resul
 	int r;
 
 	dev->online_as = value;
-	r = value ? device_online(dev, &err) : device_offline(dev, &err);
+	r = device_change_locked(dev, value != NULL, &err);
 	result->present++;
 	result->changed += r == 0;
 	result->online += dev->online;
@@ -143,18 +178,35 @@ static void one_block(struct device *dev, const char *value, struct memory_resul
 		result->failed(result->arg, dev, r, &err);
 }
 
+/* The blocks of a range are neighbours: the set is sorted. */
+static size_t find_blocks(struct model *m, int64_t start, int64_t length, struct device ***ret_dev)
+{
+	const struct device_set *set = &m->set[DEVICE_MEMORY];
+	size_t i = 0, n = 0;
+
+	while (i < set->n && !memory_inside(m, set->dev[i], start, length))
+		i++;
+	while (i + n < set->n && memory_inside(m, set->dev[i + n], start, length))
+		n++;
+	*ret_dev = set->dev + i;
+	return n;
+}
+
 /* Memory leaves from the top: what is plugged last is unplugged first. */
 void memory_range(struct model *m, int64_t start, int64_t length, const char *value,
 		  struct memory_result *result)
 {
-	const struct device_set *set = &m->set[DEVICE_MEMORY];
-	size_t i;
+	enum lock_level none, devices;
+	struct device **dev;
+	size_t i, n = find_blocks(m, start, length, &dev);
 
 	result->present = result->online = result->changed = 0;
-	for (i = 0; i < set->n; i++) {
-		struct device *dev = set->dev[value ? i : set->n - 1 - i];
-
-		if (memory_inside(m, dev, start, length))
-			one_block(dev, value, result);
-	}
+	if (!n)
+		return;
+	none = devices_lock(dev, n);
+	devices = memlock_write(&m->mem_hotplug);
+	for (i = 0; i < n; i++)
+		one_block(dev[value ? i : n - 1 - i], value, result);
+	memlock_write_end(&m->mem_hotplug, devices);
+	devices_unlock(dev, n, none);
 }

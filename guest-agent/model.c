@@ -33,7 +33,7 @@ void model_init(struct model *m, struct sysfs *sysfs, struct hotplug_lock *lock)
 	};
 	m->set[DEVICE_CPU].bus = &cpu_bus;
 	m->set[DEVICE_MEMORY].bus = &memory_bus;
-	pthread_mutex_init(&m->mem_hotplug, NULL);
+	memlock_init(&m->mem_hotplug);
 	workers_init(&m->workers);
 }
 
@@ -55,7 +55,7 @@ void model_done(struct model *m)
 		free(m->set[k].dev);
 	}
 	view_withdraw(m);
-	pthread_mutex_destroy(&m->mem_hotplug);
+	memlock_done(&m->mem_hotplug);
 }
 
 /* Index of the first device whose id is not below @id. */

@@ -10,24 +10,7 @@
 
 #include <lockstep/log.h>
 
-/*
- * ThreadSanitizer does not see the order that liburcu makes with membarrier(2) and
- * inline assembly: it is told. A reader comes after the publishing of what it reads,
- * and the release of a snapshot after the last reader of it.
- */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define __SANITIZE_THREAD__ 1
-#endif
-#endif
-#ifdef __SANITIZE_THREAD__
-#include <sanitizer/tsan_interface.h>
-#define order_after(p)	__tsan_acquire(p)
-#define order_before(p) __tsan_release(p)
-#else
-#define order_after(p)	(void)(p)
-#define order_before(p) (void)(p)
-#endif
+#include "rcu_order.h"
 
 static void view_free(struct view *v)
 {
@@ -95,12 +78,12 @@ static void replace(struct model *m, struct view *v)
 {
 	struct view *was;
 
-	order_before(&m->view);
+	rcu_order_before(&m->view);
 	was = rcu_xchg_pointer(&m->view, v);
 	if (!was)
 		return;
 	synchronize_rcu();
-	order_after(&m->view);
+	rcu_order_after(&m->view);
 	view_free(was);
 }
 
@@ -120,13 +103,13 @@ const struct view *view_begin(struct model *m)
 
 	rcu_read_lock();
 	v = rcu_dereference(m->view);
-	order_after(&m->view);
+	rcu_order_after(&m->view);
 	return v;
 }
 
 void view_end(struct model *m)
 {
-	order_before(&m->view);
+	rcu_order_before(&m->view);
 	rcu_read_unlock();
 }
 

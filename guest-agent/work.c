@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <urcu.h>
+
 #include <lockstep/cleanup.h>
 
 struct queue {
@@ -78,6 +80,7 @@ static void *work_thread(void *arg)
 	struct work *w = arg;
 	struct job *job;
 
+	rcu_register_thread();
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
 		job = queue_take(&w->todo);
@@ -92,6 +95,7 @@ static void *work_thread(void *arg)
 		work_kick(w);
 	}
 	pthread_mutex_unlock(&w->lock);
+	rcu_unregister_thread();
 	return NULL;
 }
 

@@ -71,9 +71,10 @@ cover: deps
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
 bench: $(BENCH)
 	$(Q)for b in $^; do $$b || exit 1; done
+$(B)/bench/bench_agent_lock: $(call obj,guest-agent/memlock.c guest-agent/lock.c)
 $(B)/bench/%: $(B)/tests/bench/%.o $(LIBQMP)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,json-c)
+	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS))
 
 FUZZ_S  ?= 30
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))

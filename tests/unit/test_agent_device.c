@@ -144,7 +144,7 @@ static void online_under_memory_lock(void *arg)
 	struct guest *g = arg;
 
 	guest_lock(g, "t1");
-	lock_enter(LOCK_MEMORY, &g->model.mem_hotplug);
+	memlock_write(&g->model.mem_hotplug);
 	device_online(guest_cpu(g, 2), NULL);
 }
 

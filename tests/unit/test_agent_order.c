@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include <json-c/json.h>
+#include <urcu.h>
 
 #include <qmp.h>
 
@@ -31,6 +32,8 @@
  * @dir:     where the agent's record is
  * @writes:  of CPUs and of blocks
  * @no_hotplug_lock, @no_device_lock, @no_memory_lock: writes at which that lock was free
+ * @looker: one who wants to look at memory, from the first write of a block on
+ * @saw: how many writes there had been when it got in
  * @no_record: CPUs brought online that the record on disk did not name
  */
 struct inside {
@@ -38,6 +41,9 @@ struct inside {
 	struct sysfs *watched;
 	char dir[64];
 	int writes;
+	pthread_t looker;
+	bool looks;
+	int saw;
 	int no_hotplug_lock, no_device_lock, no_memory_lock, no_record;
 };
 
@@ -63,6 +69,21 @@ static bool on_record(const struct inside *in, int cpu)
 	return found;
 }
 
+static void *look(void *arg)
+{
+	struct inside *in = arg;
+	struct memlock *lock = &in->guest.model.mem_hotplug;
+	enum lock_level before;
+
+	rcu_register_thread();
+	if (memlock_read(lock, 20000, &before) == 0) {
+		in->saw = in->writes;
+		memlock_read_end(lock, before);
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
 static int look_and_write(void *ctx, const char *path, const char *value)
 {
 	struct inside *in = ctx;
@@ -72,6 +93,8 @@ static int look_and_write(void *ctx, const char *path, const char *value)
 	int id;
 
 	in->writes++;
+	if (in->looks && in->writes == 1)
+		assert_int_equal(pthread_create(&in->looker, NULL, look, in), 0);
 	lock_look(&in->guest.lock, 0, &lock);
 	in->no_hotplug_lock += !lock.held;
 	if (sscanf(path, "devices/system/cpu/cpu%d/online", &id) == 1) {
@@ -79,7 +102,7 @@ static int look_and_write(void *ctx, const char *path, const char *value)
 		in->no_record += !strcmp(value, "1") && !on_record(in, id);
 	} else if (sscanf(path, "devices/system/memory/memory%d/state", &id) == 1) {
 		dev = model_find(m, DEVICE_MEMORY, id);
-		in->no_memory_lock += is_free(&m->mem_hotplug);
+		in->no_memory_lock += !memlock_is_written(&m->mem_hotplug);
 	}
 	in->no_device_lock += !dev || is_free(&dev->lock);
 	return fake_ops.write(&in->guest.kernel, path, value);
@@ -158,6 +181,20 @@ static void test_when_memory_is_written_then_all_three_locks_are_held(void **sta
 	all_locks_were_held(in, 2 * BLOCKS);
 }
 
+/* A batch is one critical section: who wants to look meanwhile sees all of it, or nothing. */
+static void test_when_a_batch_runs_then_nobody_sees_half_of_it(void **state)
+{
+	struct inside *in = *state;
+	struct memory_result result = { .failed = unexpected };
+
+	in->looks = true;
+	guest_lock(&in->guest, "t1");
+	memory_range(&in->guest.model, 0, INT64_MAX, memory_zone_value(NULL), &result);
+	guest_unlock(&in->guest, "t1");
+	assert_int_equal(pthread_join(in->looker, NULL), 0);
+	assert_int_equal(in->saw, BLOCKS);
+}
+
 static void unforced(void *arg, int cpu, int code, const struct ls_err *err)
 {
 	(void)arg;
@@ -183,6 +220,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_when_memory_is_written_then_all_three_locks_are_held, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_when_a_batch_runs_then_nobody_sees_half_of_it,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_when_a_window_forces_then_the_record_is_there_first, setup, teardown),
 	};
