@@ -57,7 +57,12 @@ static bool window_is_ours(const struct txn *t, const struct view *v)
 	for (int side = 0; side < SIDE_COUNT; side++)
 		if (v->vm[side].agent_answers)
 			return !strcmp(v->vm[side].window_txn, t->id);
-	/* The guest stands still or its channel is moving: only its word says lost. */
+	/*
+	 * The guest stands still, or its channel is moving: only its word says lost. A
+	 * coordinator that finds it standing still comes after another, which held it.
+	 */
+	if (SRC(v)->run != VM_RUNNING && DST(v)->run != VM_RUNNING)
+		return true;
 	return t->holds.at == t->holds.goal;
 }
 
