@@ -60,6 +60,14 @@ static const char help[] =
 	"      --hooks DIR      programs of the guest that are asked and told of every change\n"
 	"                       (default " HOOKS_DIR "; see docs/hooks.md)\n"
 	"      --hook-ms N      how long one of them may take (default 10000)\n"
+	"      --guard MODE     what others' writes to the kernel's hotplug files meet while a\n"
+	"                       transaction of lockstep has the hotplug lock:\n"
+	"                         hold    they wait, and happen afterwards (default)\n"
+	"                         refuse  EPERM at once\n"
+	"                         watch   they happen, and the window's end honours them\n"
+	"                         off     they happen, and nobody is watching\n"
+	"      --guard-bound S  a write waits at most S seconds, then EPERM (default 150,\n"
+	"                       at most 170: udev gives up at 180)\n"
 	"  -v, --verbose        log what is done, not only what is remarkable\n"
 	"      --syslog         log to syslog instead of standard error\n"
 	"      --sysfs DIR      use DIR instead of /sys: for tests\n"
@@ -74,7 +82,7 @@ static const char help[] =
 	"SIGTERM ends it with status 0. An open window stays open: its lease goes on when\n"
 	"the agent is started again.\n";
 
-enum { OPT_SYSFS = 256, OPT_SYSLOG, OPT_HOOKS, OPT_HOOK_MS };
+enum { OPT_SYSFS = 256, OPT_SYSLOG, OPT_HOOKS, OPT_HOOK_MS, OPT_GUARD, OPT_GUARD_BOUND };
 
 static const struct option long_options[] = {
 	{ "method", required_argument, NULL, 'm' },
@@ -85,6 +93,8 @@ static const struct option long_options[] = {
 	{ "sysfs", required_argument, NULL, OPT_SYSFS },
 	{ "hooks", required_argument, NULL, OPT_HOOKS },
 	{ "hook-ms", required_argument, NULL, OPT_HOOK_MS },
+	{ "guard", required_argument, NULL, OPT_GUARD },
+	{ "guard-bound", required_argument, NULL, OPT_GUARD_BOUND },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -108,7 +118,19 @@ static int hook_ms_option(const char *text, unsigned *ret_ms)
 }
 
 /* Return: -1 go on, else the exit status. */
-static int one_option(int c, struct agent_options *opt, const char **sysfs_root)
+static int parse_bound(const char *text, unsigned *ret_ms)
+{
+	char *end;
+	long s = strtol(text, &end, 10);
+
+	if (end == text || *end || s < 1 || s > GUARD_BOUND_MAX_MS / 1000)
+		return usage("--guard-bound is 1 to 170 seconds, not ", text);
+	*ret_ms = (unsigned)s * 1000;
+	return -1;
+}
+
+/* Return: -1 go on, else the exit status. */
+static int one_option(int c, struct agent_options *opt)
 {
 	switch (c) {
 	case 'm':
@@ -132,8 +154,14 @@ static int one_option(int c, struct agent_options *opt, const char **sysfs_root)
 	case OPT_HOOK_MS:
 		return hook_ms_option(optarg, &opt->hook_ms);
 	case OPT_SYSFS:
-		*sysfs_root = optarg;
+		opt->sysfs_root = optarg;
 		return -1;
+	case OPT_GUARD:
+		if (guard_mode_parse(optarg, &opt->guard) < 0)
+			return usage("--guard is hold, refuse, watch or off, not ", optarg);
+		return -1;
+	case OPT_GUARD_BOUND:
+		return parse_bound(optarg, &opt->guard_bound_ms);
 	case 'V':
 		puts("lockstep-agent " LOCKSTEP_VERSION);
 		return 0;
@@ -171,10 +199,10 @@ static void block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int run(const struct agent_options *opt, const char *sysfs_root)
+static int run(const struct agent_options *opt)
 {
 	static struct agent agent;
-	struct sysfs *sysfs = sysfs_new(sysfs_root);
+	struct sysfs *sysfs = sysfs_new(opt->sysfs_root);
 	struct ls_err err = { 0 };
 	int r;
 
@@ -196,12 +224,13 @@ int main(int argc, char **argv)
 				     .state_dir = DEFAULT_STATE,
 				     .hooks_dir = HOOKS_DIR,
 				     .hook_ms = HOOK_DEADLINE_MS,
-				     .signals = true };
-	const char *sysfs_root = "/sys";
+				     .signals = true,
+				     .guard = GUARD_HOLD,
+				     .sysfs_root = "/sys" };
 	int c, r = -1;
 
 	while (r < 0 && (c = getopt_long(argc, argv, "m:p:t:vVh", long_options, NULL)) >= 0)
-		r = one_option(c, &opt, &sysfs_root);
+		r = one_option(c, &opt);
 	if (r < 0 && optind < argc)
 		r = usage("unexpected argument: ", argv[optind]);
 	if (r < 0)
@@ -209,5 +238,5 @@ int main(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	block_signals();
-	return run(&opt, sysfs_root);
+	return run(&opt);
 }

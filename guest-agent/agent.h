@@ -7,6 +7,7 @@
  *	serve.c    clients: virtio-serial, unix sockets, events    (loop thread)
  *	ops.c      lockstep's verbs      } admitted in the loop, worked on in the
  *	qga.c      QEMU's verbs          } transaction thread, answered in the loop
+ *	guard.c    keeps others from hotplugging                   (a thread of its own)
  *	request.c  the way there and back
  *	local.c    the socket for the guest's own root               (loop thread)
  *	hooks.c, hook_*.c  the guest's programs                      (transaction thread)
@@ -24,6 +25,7 @@
 #include <qmp_serve.h>
 
 #include "device.h"
+#include "guard.h"
 #include "lock.h"
 #include "loop.h"
 #include "persist.h"
@@ -45,6 +47,9 @@ struct work;
  * @hook_ms:   how long one of them may take
  * @local:     serve the guest's own root on a socket in @state_dir
  * @signals:   end on SIGTERM and SIGINT
+ * @guard:     what others' writes meet while the hotplug lock is held
+ * @guard_bound_ms: a writer is held at most this long; 0: the default
+ * @sysfs_root: whose files are marked; needed unless @guard is GUARD_OFF
  */
 struct agent_options {
 	const char *method;
@@ -54,6 +59,9 @@ struct agent_options {
 	unsigned hook_ms;
 	bool local;
 	bool signals;
+	enum guard_mode guard;
+	unsigned guard_bound_ms;
+	const char *sysfs_root;
 };
 
 /**
@@ -75,6 +83,7 @@ struct changes {
  * @model:       the devices; transaction thread, but for its snapshot
  * @hooks:       the guest's own programs; NULL: none
  * @work:        the transaction thread
+ * @guard:       what others meet who write to sysfs
  * @clients:     list
  * @subscribers: how many of them want events
  * @scan_queued: a scan has been asked for and has not begun
@@ -88,11 +97,13 @@ struct agent {
 	struct model model;
 	struct hooks *hooks;
 	struct changes changes;
+	struct guard guard;
 	struct work *work;
 	struct loop loop;
 	struct source work_source;
 	struct source signal_source;
 	struct source uevent_source;
+	struct source guard_source;
 	struct source listen_source;
 	struct client *clients;
 	unsigned n_clients;

@@ -49,6 +49,19 @@ static int refuse_other_locked(const struct hotplug_lock *l, const char *txn, st
 			 l->held ? "held by " : "its lease may have run out", l->txn);
 }
 
+void lock_on_change(struct hotplug_lock *l, void (*fn)(void *arg, bool held), void *arg)
+{
+	ls_guard(&l->mutex);
+	l->on_change = fn;
+	l->change_arg = arg;
+}
+
+static void tell_locked(const struct hotplug_lock *l)
+{
+	if (l->on_change)
+		l->on_change(l->change_arg, l->held);
+}
+
 static void own_locked(struct hotplug_lock *l, const char *txn)
 {
 	l->held = true;
@@ -56,6 +69,7 @@ static void own_locked(struct hotplug_lock *l, const char *txn)
 	l->window = false;
 	l->deadline_ms = 0;
 	snprintf(l->txn, sizeof(l->txn), "%s", txn);
+	tell_locked(l);
 }
 
 static void free_locked(struct hotplug_lock *l)
@@ -65,6 +79,7 @@ static void free_locked(struct hotplug_lock *l)
 	l->window = false;
 	l->deadline_ms = 0;
 	l->txn[0] = '\0';
+	tell_locked(l);
 }
 
 /* Let go now, or with the last pin. Return: true if it went now. */

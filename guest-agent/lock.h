@@ -35,6 +35,8 @@ struct ls_err;
  * @epoch:       highest seen since boot
  * @deadline_ms: end of the lease; 0: none
  * @pins:        requests and kernel writes under way
+ * @on_change:   told whether it is held, under @mutex; must not block; may be NULL
+ * @change_arg:  for @on_change
  */
 struct hotplug_lock {
 	pthread_mutex_t mutex;
@@ -45,6 +47,8 @@ struct hotplug_lock {
 	uint64_t epoch;
 	uint64_t deadline_ms;
 	unsigned pins;
+	void (*on_change)(void *arg, bool held);
+	void *change_arg;
 };
 
 /* What lock_look() copies out: the same fields, at one moment. */
@@ -57,6 +61,9 @@ struct lock_view {
 
 void lock_init(struct hotplug_lock *l, uint64_t epoch);
 void lock_done(struct hotplug_lock *l);
+
+/* Who is told when it is taken and given back: the guard. Before anybody has it. */
+void lock_on_change(struct hotplug_lock *l, void (*fn)(void *arg, bool held), void *arg);
 
 /**
  * lock_take() - Take the lock for a transaction

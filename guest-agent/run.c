@@ -65,6 +65,8 @@ static void scan_run(struct job *job)
 	__atomic_store_n(&a->scan_queued, false, __ATOMIC_SEQ_CST);
 	if (model_scan(&a->model, &err) < 0)
 		log_error("%s", err.text);
+	else
+		window_honour(&a->window);
 }
 
 static void scan_done(struct job *job)
@@ -94,12 +96,24 @@ static void uevent_ready(struct source *src, uint32_t events)
 	int r = uevent_drain(src->fd);
 
 	(void)events;
-	if (r > 0)
+	if (r > 0) {
+		guard_mark(&a->guard);
 		agent_scan(a);
+	}
 	if (r < 0) {
 		log_error("uevents: %s; changes are seen at the next request", strerror(-r));
 		loop_remove(&a->loop, src);
 	}
+}
+
+/* Somebody else has written to a file by which devices change. */
+static void guard_news(struct source *src, uint32_t events)
+{
+	uint64_t n;
+
+	(void)events;
+	if (read(src->fd, &n, sizeof(n)) == (ssize_t)sizeof(n))
+		agent_scan(src->arg);
 }
 
 /* A write that is in the kernel keeps the lock; when it is back, somebody must look. */
@@ -229,6 +243,17 @@ static void open_uevents(struct agent *a)
 		log_warning("uevents: %s; changes are seen at the next request", strerror(-fd));
 }
 
+/* Before the scan: what is written after it is noticed. */
+static void start_guard(struct agent *a, const struct agent_options *opt)
+{
+	int r = guard_start(&a->guard, opt->guard, opt->sysfs_root, opt->guard_bound_ms);
+
+	if (r < 0)
+		log_warning("guard: advisory only, nobody is kept from sysfs: %s", strerror(-r));
+	else if (opt->guard != GUARD_OFF)
+		add_source(a, &a->guard_source, a->guard.news, guard_news);
+}
+
 static void init_parts(struct agent *a, const struct agent_options *opt, struct sysfs *sysfs)
 {
 	pthread_mutex_init(&a->changes.lock, NULL);
@@ -242,6 +267,10 @@ static void init_parts(struct agent *a, const struct agent_options *opt, struct 
 	a->model.tell = agent_tell;
 	a->model.tell_arg = a;
 	sysfs_on_out(sysfs, write_out, a);
+	guard_init(&a->guard);
+	lock_on_change(&a->lock, guard_engage, &a->guard);
+	a->window.intents = guard_intents;
+	a->window.intents_arg = &a->guard;
 }
 
 static int start(struct agent *a, const struct agent_options *opt, struct ls_err *err)
@@ -255,12 +284,14 @@ static int start(struct agent *a, const struct agent_options *opt, struct ls_err
 		return ls_err_set(err, -ENOMEM, "no transaction thread");
 	add_source(a, &a->work_source, work_fd(a->work), work_ready);
 	open_uevents(a); /* before the scan: what changes after it is told */
+	start_guard(a, opt);
 	if (opt->signals)
 		open_signals(a);
 	r = model_scan(&a->model, err);
 	if (r < 0)
 		return r;
 	window_load(&a->window, qmp_now_ms());
+	window_compare(&a->window);
 	return serve_open(a, opt, err);
 }
 
@@ -280,6 +311,7 @@ int agent_init(struct agent *a, const struct agent_options *opt, struct sysfs *s
 
 int agent_done(struct agent *a)
 {
+	guard_stop(&a->guard);
 	serve_close(a);
 	if (a->work && work_free(a->work, STOP_WAIT_MS) < 0)
 		return -ETIMEDOUT;

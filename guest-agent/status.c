@@ -144,7 +144,8 @@ struct json_object *status_object(struct agent *a)
 	add_str(o, "agent", "lockstep-agent " LOCKSTEP_VERSION);
 	add_str(o, "boot-id", a->persist.boot_id);
 	add_str(o, "machine", uts.machine);
-	add_str(o, "guard", "advisory");
+	add_str(o, "guard", guard_mode_name(a->guard.mode));
+	add_int(o, "guard-held", guard_held_now(&a->guard));
 	json_object_object_add(o, "lock", lock_object(a, now_ms, window.left_ms));
 	json_object_object_add(o, "window", window_object(&window));
 	if (add_devices(a, o))

@@ -228,6 +228,7 @@ static int open_force(struct window *w, struct window_result *result, struct ls_
 	struct cpus mask = offline_cpus(w->model);
 	int r;
 
+	window_drop_intents(w);
 	remember(w, &mask);
 	r = force_all(w, &mask, result, err);
 	if (r < 0) {
@@ -395,6 +396,7 @@ int window_close(struct window *w, const char *txn, struct window_result *result
 	if (r < 0)
 		return r;
 	hook_window_closes(w->model->hooks, owner);
+	window_honour(w);
 	if (mode != WINDOW_OFF)
 		window_restore(w, result);
 	end(w);

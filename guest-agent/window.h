@@ -67,6 +67,9 @@ int window_mode_parse(const char *name, enum window_mode *ret_mode, struct ls_er
  * @model:       the devices
  * @lock:        the hotplug lock
  * @persist:     where it is kept
+ * @intents:     takes the CPUs that the guest's user has written to since it was last
+ *               asked; NULL: nobody watches
+ * @intents_arg: for @intents
  */
 struct window {
 	pthread_mutex_t mutex;
@@ -79,6 +82,8 @@ struct window {
 	struct model *model;
 	struct hotplug_lock *lock;
 	const struct persist *persist;
+	struct cpus (*intents)(void *arg);
+	void *intents_arg;
 };
 
 void window_init(struct window *w, struct model *m, struct hotplug_lock *l,
@@ -150,6 +155,28 @@ int window_close(struct window *w, const char *txn, struct window_result *result
 
 /* Take pending CPUs offline; under the hotplug lock, pinned. For the doctor and close. */
 void window_restore(struct window *w, struct window_result *result);
+
+/**
+ * window_honour() - Leave alone what the guest's user has set while the window is open
+ *
+ * What the user wrote has happened, and is the wish that counts: close restores the
+ * mask minus these. Close calls it itself; whoever has seen a foreign write calls it,
+ * too, so that a wish outlives the agent.
+ *
+ * Context: transaction thread, after a scan.
+ */
+void window_honour(struct window *w);
+
+/* Forget what was written before this window: its mask has that already. */
+void window_drop_intents(struct window *w);
+
+/**
+ * window_compare() - After window_load(): what happened to forced CPUs meanwhile
+ *
+ * One that is not online any more was taken offline by somebody else while no agent
+ * ran: that is told as foreign, and close leaves it alone.
+ */
+void window_compare(struct window *w);
 
 /* The owner itself has set this CPU's state: close leaves it alone. */
 void window_forget(struct window *w, const char *txn, int cpu);

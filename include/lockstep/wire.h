@@ -82,7 +82,8 @@
 	F("agent", QMP_STRING, 0, 1, 64, 0, "name and release of the agent program") \
 	F("boot-id", QMP_STRING, 0, 1, 64, 0, "the kernel's random/boot_id") \
 	F("machine", QMP_STRING, 0, 1, 32, 0, "uname -m") \
-	F("guard", QMP_STRING, 0, 1, 16, 0, "hold, refuse, watch, or advisory: nobody else is kept from sysfs") \
+	F("guard", QMP_STRING, 0, 1, 16, 0, "hold, refuse, watch, off, or advisory (the kernel cannot): the last two keep nobody from sysfs") \
+	F("guard-held", QMP_INT, 1, 0, INT64_MAX, 0, "writers to sysfs that the guard holds now") \
 	F("lock", QMP_OBJECT, 0, 0, 0, 0, "a LOCK object") \
 	F("window", QMP_OBJECT, 0, 0, 0, 0, "a WINDOW object") \
 	F("cpus", QMP_OBJECTS, 0, 0, 0, LS_CPUS_MAX, "CPU objects, one for each CPU device") \
