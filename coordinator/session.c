@@ -53,7 +53,7 @@ static int say_moved(struct session *s, const char *what)
 	ls_err_set(&err, -ESHUTDOWN,
 		   "its interrupted migration was ended: the guest runs at %.150s now",
 		   s->other.qmp);
-	if (strcmp(what, SESSION_RECOVER))
+	if (!what || strcmp(what, SESSION_RECOVER))
 		return cli_error(s->cli, XC_REACH, &err);
 	if (!s->cli->quiet && !s->cli->json)
 		printf("%s: %s\n", s->cli->guest.name, err.text);
