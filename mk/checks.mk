@@ -33,7 +33,7 @@ check-tsan: deps
 	+$(Q)MAKE="$(MAKE)" tests/run tsan
 
 check-long: deps deps-long
-	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build lint unit asan tsan install e2e mutants
+	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build lint unit asan tsan model install e2e mutants
 
 deps-lint:
 	$(Q)mk/deps build check lint
