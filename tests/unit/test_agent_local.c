@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The in-guest command against a real agent, over a real local socket: the agent in a
+ * thread with a kernel in memory below it, the command in a process of its own.
+ */
+#include "fake_sysfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#include <lockstep/wire.h>
+#include <qmp.h>
+
+#include "../../guest-agent/agent.h"
+#include "../../guest-agent/incli.h"
+#include "../../guest-agent/local.h"
+#include "../../guest-agent/model.h"
+
+#define PATIENCE_MS 10000 /* only a bound on hanging */
+#define WORDS_MAX   8
+
+/**
+ * struct fixture - An agent that serves its guest's root
+ * @dir: its state directory
+ * @out: what the last command printed, both streams
+ * @q:   a client as the host is one
+ */
+struct fixture {
+	struct fake kernel;
+	struct sysfs *sysfs;
+	struct agent agent;
+	struct agent_options opt;
+	pthread_t thread;
+	char dir[64];
+	char out[8192];
+	struct qmp *q;
+};
+
+static void *agent_thread(void *arg)
+{
+	agent_run(arg);
+	return NULL;
+}
+
+static struct qmp *connect_host(const struct fixture *f)
+{
+	const struct qmp_options opt = { .dialect = QMP_DIALECT_QGA };
+	struct qmp *q = NULL;
+	char address[128];
+
+	snprintf(address, sizeof(address), "unix:%s/" LOCAL_NAME, f->dir);
+	assert_int_equal(qmp_open(address, &opt, qmp_now_ms() + PATIENCE_MS, NULL, &q), 0);
+	return q;
+}
+
+/* CPUs 0-3, of which 0-2 are online, and 4 blocks offline. */
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	strcpy(f.dir, "/tmp/test-local-XXXXXX");
+	if (!mkdtemp(f.dir))
+		return -1;
+	f.opt = (struct agent_options){ .state_dir = f.dir, .local = true };
+	fake_init(&f.kernel, 4, 3, 4);
+	f.sysfs = sysfs_new_ops(&fake_ops, &f.kernel);
+	if (agent_init(&f.agent, &f.opt, f.sysfs, NULL) < 0)
+		return -1;
+	f.agent.model.workers.ops = &fake_machine;
+	f.agent.model.pause_ms = 0;
+	if (pthread_create(&f.thread, NULL, agent_thread, &f.agent))
+		return -1;
+	f.q = connect_host(&f);
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char command[96];
+
+	qmp_close(f->q);
+	agent_stop(&f->agent);
+	pthread_join(f->thread, NULL);
+	if (agent_done(&f->agent) < 0)
+		return -1;
+	sysfs_free(f->sysfs);
+	fake_done(&f->kernel);
+	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
+	return system(command);
+}
+
+static void ask_host(struct fixture *f, const char *verb, const char *args)
+{
+	struct json_object *value = NULL;
+
+	assert_int_equal(qmp_command(f->q, verb, json_tokener_parse(args),
+				     qmp_now_ms() + PATIENCE_MS, NULL, &value),
+			 0);
+	json_object_put(value);
+}
+
+/* ---- the command in a process of its own ------------------------------------------- */
+
+__attribute__((noreturn)) static void be_command(const char *dir, const char *line, int out)
+{
+	char words[256], *argv[WORDS_MAX + 1], *word;
+	int argc = 0, r;
+
+	snprintf(words, sizeof(words), "%s", line);
+	for (word = strtok(words, " "); word && argc < WORDS_MAX; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	dup2(out, STDOUT_FILENO);
+	dup2(out, STDERR_FILENO);
+	r = incli_run(argc, argv, dir);
+	fflush(NULL);
+	_exit(r);
+}
+
+static pid_t begin_command(const struct fixture *f, const char *line, int *ret_out)
+{
+	int out[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		be_command(f->dir, line, out[1]);
+	assert_true(pid > 0);
+	close(out[1]);
+	*ret_out = out[0];
+	return pid;
+}
+
+static int end_command(struct fixture *f, pid_t pid, int out)
+{
+	size_t n = 0;
+	ssize_t got;
+	int status;
+
+	while ((got = read(out, f->out + n, sizeof(f->out) - 1 - n)) > 0)
+		n += (size_t)got;
+	f->out[n] = '\0';
+	close(out);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Return: its exit status; what it printed is in @f->out. */
+static int command(struct fixture *f, const char *line)
+{
+	int out;
+	pid_t pid = begin_command(f, line, &out);
+
+	return end_command(f, pid, out);
+}
+
+static void expect_text(const struct fixture *f, const char *text)
+{
+	if (!strstr(f->out, text))
+		fail_msg("no \"%s\" in:\n%s", text, f->out);
+}
+
+/* ---- looking ------------------------------------------------------------------------ */
+
+/* status shows lock, window, CPUs and memory as the kernel below has them. */
+static void test_when_status_is_asked_then_the_guest_is_shown(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(command(f, "status"), INCLI_OK);
+	expect_text(f, "lock     free\n");
+	expect_text(f, "window   closed\n");
+	expect_text(f, "    0     0  online       online   cannot go offline\n");
+	expect_text(f, "    3     3  offline      offline\n");
+	expect_text(f, "0-3  offline        512 MiB\n");
+}
+
+/* A CPU whose two truths differ is pointed at, with what heals it. */
+static void test_when_a_cpu_is_out_of_step_then_status_says_what_heals_it(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(fake_user(&f->kernel, "devices/system/cpu/cpu2/hotplug/target", "0"), 0);
+	assert_int_equal(command(f, "status"), INCLI_OK);
+	expect_text(f, "online       offline  out of step: lockstep-agent doctor --fix\n");
+	assert_int_equal(command(f, "doctor"), INCLI_FINDINGS);
+	expect_text(f, "cpu2 is online for the driver core");
+	assert_int_equal(command(f, "doctor --fix"), INCLI_OK);
+	expect_text(f, "healed: cpu2");
+	assert_true(fake_agrees(&f->kernel, 2, true));
+	assert_int_equal(command(f, "doctor"), INCLI_OK);
+	expect_text(f, "nothing is out of step\n");
+}
+
+/* Whoever watches sees the change that another command makes. */
+static void test_when_something_changes_then_a_watcher_sees_it(void **state)
+{
+	struct fixture *f = *state;
+	char line[64] = "";
+	int out;
+	pid_t pid = begin_command(f, "watch 1", &out);
+
+	/* Its subscription has no sign of its own: change until it has seen one. */
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
+		ask_host(f, "lockstep-lock", "{\"txn\": \"t1\", \"epoch\": 1, \"lease-ms\": 5000}");
+		ask_host(f, "lockstep-unlock", "{\"txn\": \"t1\"}");
+	}
+	assert_true(read(out, line, sizeof(line) - 1) > 0);
+	close(out);
+	assert_true(!strcmp(line, "lock held by agent\n") || !strcmp(line, "lock free by agent\n"));
+}
+
+/* ---- changing ------------------------------------------------------------------------ */
+
+/* A CPU comes and goes, by one number, a range or its name; the lock is free afterwards. */
+static void test_when_cpus_are_named_then_they_change_and_the_lock_is_free(void **state)
+{
+	struct fixture *f = *state;
+	struct lock_view v;
+
+	assert_int_equal(command(f, "online cpu 3"), INCLI_OK);
+	assert_true(fake_agrees(&f->kernel, 3, true));
+	assert_int_equal(command(f, "offline cpu 1-2,3"), INCLI_OK);
+	assert_true(fake_agrees(&f->kernel, 1, false));
+	assert_true(fake_agrees(&f->kernel, 2, false));
+	assert_true(fake_agrees(&f->kernel, 3, false));
+	assert_int_equal(command(f, "online cpu cpu2 2"), INCLI_OK);
+	assert_true(fake_agrees(&f->kernel, 2, true));
+	assert_string_equal(f->out, "");
+	lock_look(&f->agent.lock, qmp_now_ms(), &v);
+	assert_false(v.held);
+}
+
+static bool block_is(struct fixture *f, int block, const char *state)
+{
+	return !strcmp(f->kernel.block[block].state, state);
+}
+
+/* Memory blocks by number are the same blocks that the kernel numbers. */
+static void test_when_blocks_are_named_then_those_blocks_change(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(command(f, "online memory 1 memory3"), INCLI_OK);
+	assert_true(block_is(f, 0, "offline\n"));
+	assert_true(block_is(f, 1, "online\n"));
+	assert_true(block_is(f, 2, "offline\n"));
+	assert_true(block_is(f, 3, "online\n"));
+	assert_int_equal(command(f, "offline memory 0-3"), INCLI_OK);
+	assert_true(block_is(f, 1, "offline\n"));
+	assert_true(block_is(f, 3, "offline\n"));
+}
+
+/* While the host has the lock nothing is changed, and the owner is named. */
+static void test_when_the_host_has_the_lock_then_the_command_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	ask_host(f, "lockstep-lock", "{\"txn\": \"t7\", \"epoch\": 3, \"lease-ms\": 5000}");
+	assert_int_equal(command(f, "online cpu 3"), INCLI_LOCKED);
+	expect_text(f, "transaction t7 holds the hotplug lock; nothing was changed");
+	assert_int_equal(command(f, "doctor --fix"), INCLI_LOCKED);
+	assert_int_equal(command(f, "status"), INCLI_OK);
+	expect_text(f, "lock     held by t7");
+	assert_true(fake_agrees(&f->kernel, 3, false));
+	ask_host(f, "lockstep-unlock", "{\"txn\": \"t7\"}");
+	assert_int_equal(command(f, "online cpu 3"), INCLI_OK);
+}
+
+/* So it is while a migration has its window open. */
+static void test_when_a_window_is_open_then_the_command_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	ask_host(f, "lockstep-window-open",
+		 "{\"txn\": \"m1\", \"epoch\": 1, \"lease-ms\": 5000, \"mode\": \"force\"}");
+	assert_int_equal(command(f, "offline cpu 3"), INCLI_LOCKED);
+	expect_text(f, "transaction m1 has a migration window open");
+	assert_int_equal(command(f, "status"), INCLI_OK);
+	expect_text(f, "window   open (force) by m1, forced online: cpu3\n");
+	assert_true(fake_agrees(&f->kernel, 3, true));
+}
+
+/* What the kernel refuses is a line for each device, and the others change. */
+static void test_when_one_of_several_fails_then_it_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_fail(&f->kernel, "devices/system/cpu/cpu1/online", 0, 1, -EBUSY);
+	assert_int_equal(command(f, "offline cpu 1,2"), INCLI_FAILED);
+	expect_text(f, "lockstep-agent: cpu1: ");
+	assert_true(fake_agrees(&f->kernel, 1, true));
+	assert_true(fake_agrees(&f->kernel, 2, false));
+}
+
+/* ---- mistakes ---------------------------------------------------------------------------- */
+
+/* Each mistake has an answer that names what would have been right, and changes nothing. */
+static void test_when_a_command_is_mistaken_then_the_answer_helps(void **state)
+{
+	static const struct {
+		const char *line;
+		int status;
+		const char *says;
+	} row[] = {
+		{ "frob", INCLI_USAGE, "no command 'frob': status, online" },
+		{ "migrate", INCLI_USAGE, "run `lockstep migrate`" },
+		{ "status now", INCLI_USAGE, "takes no argument: 'now'" },
+		{ "online", INCLI_USAGE, "'online cpu 3'" },
+		{ "online 3", INCLI_USAGE, "'online cpu 3' or 'online memory 3'" },
+		{ "online cpu", INCLI_USAGE, "takes numbers: 'online cpu 3'" },
+		{ "online cpu x", INCLI_USAGE, "'x' is no number of a CPU" },
+		{ "online cpu -1", INCLI_USAGE, "'-1' is no number" },
+		{ "online cpu 3-", INCLI_USAGE, "'3-' is no number" },
+		{ "online cpu 3-1", INCLI_USAGE, "'3-1' is no number" },
+		{ "online cpu 3,,4", INCLI_USAGE, "'3,,4' is no number" },
+		{ "online cpu 99999999999999999999", INCLI_USAGE, "is no number" },
+		{ "online memory cpu3", INCLI_USAGE, "no number of a memory block" },
+		{ "doctor --heal", INCLI_USAGE, "nothing but --fix: '--heal'" },
+		{ "watch out", INCLI_USAGE, "a number of changes: 'out'" },
+		{ "online cpu 9", INCLI_FAILED, "no cpu9; nothing was changed" },
+		{ "online cpu 0-5000", INCLI_FAILED, "cpus" },
+		{ "offline cpu 0", INCLI_FAILED, "can never go offline" },
+		{ "online memory 77", INCLI_FAILED, "no memory block" },
+		{ "online memory 2147483646", INCLI_FAILED, "no memory block" },
+	};
+	struct fixture *f = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		assert_int_equal(command(f, row[i].line), row[i].status);
+		expect_text(f, row[i].says);
+	}
+	assert_int_equal(fake_writes(&f->kernel, NULL, NULL), 0);
+}
+
+/* Without an agent the command says so, and where it looked. */
+static void test_when_no_agent_runs_then_that_is_said(void **state)
+{
+	struct fixture *f = *state, nobody = { .dir = "/nonexistent" };
+
+	assert_int_equal(command(&nobody, "status"), INCLI_NO_AGENT);
+	expect_text(&nobody, "no agent serves /nonexistent/" LOCAL_NAME);
+	assert_int_equal(command(f, "status"), INCLI_OK);
+}
+
+/* ---- who may ------------------------------------------------------------------------------- */
+
+/* The file is root's; and whoever gets past the file is asked for by the kernel. */
+static void test_when_another_user_connects_then_he_is_turned_away(void **state)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct fixture *f = *state;
+	struct stat st;
+	char byte;
+	int status;
+	pid_t pid;
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/" LOCAL_NAME, f->dir);
+	assert_int_equal(stat(sun.sun_path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	if (geteuid() != 0)
+		skip(); /* only root can become another user */
+	assert_int_equal(chmod(f->dir, 0755), 0);
+	assert_int_equal(chmod(sun.sun_path, 0666), 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (setresuid(12345, 12345, 12345) < 0 ||
+		    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+			_exit(2);
+		_exit(read(fd, &byte, 1) == 0 ? 0 : 1); /* closed, without a word */
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* A second agent on the same directory serves its host, and leaves the socket alone. */
+static void test_when_another_agent_serves_there_then_its_socket_is_left_alone(void **state)
+{
+	struct agent_options opt = { .state_dir = NULL };
+	struct fixture *f = *state;
+	static struct agent second;
+	struct ls_err err = { 0 };
+
+	assert_int_equal(agent_init(&second, &opt, f->sysfs, NULL), 0);
+	assert_int_equal(local_open(&second, f->dir, &err), -EADDRINUSE);
+	assert_int_equal(agent_done(&second), 0);
+	assert_int_equal(command(f, "status"), INCLI_OK);
+}
+
+#define LOCAL_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LOCAL_TEST(test_when_status_is_asked_then_the_guest_is_shown),
+		LOCAL_TEST(test_when_a_cpu_is_out_of_step_then_status_says_what_heals_it),
+		LOCAL_TEST(test_when_something_changes_then_a_watcher_sees_it),
+		LOCAL_TEST(test_when_cpus_are_named_then_they_change_and_the_lock_is_free),
+		LOCAL_TEST(test_when_blocks_are_named_then_those_blocks_change),
+		LOCAL_TEST(test_when_the_host_has_the_lock_then_the_command_is_refused),
+		LOCAL_TEST(test_when_a_window_is_open_then_the_command_is_refused),
+		LOCAL_TEST(test_when_one_of_several_fails_then_it_is_named),
+		LOCAL_TEST(test_when_a_command_is_mistaken_then_the_answer_helps),
+		LOCAL_TEST(test_when_no_agent_runs_then_that_is_said),
+		LOCAL_TEST(test_when_another_user_connects_then_he_is_turned_away),
+		LOCAL_TEST(test_when_another_agent_serves_there_then_its_socket_is_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
