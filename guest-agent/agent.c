@@ -17,10 +17,11 @@
 #include <lockstep/wire.h>
 
 #include "hooks.h"
+#include "incli.h"
 #include "sysfs.h"
 
 #define DEFAULT_PORT  "/dev/virtio-ports/" LS_WIRE_CHANNEL
-#define DEFAULT_STATE "/run/lockstep-agent"
+#define DEFAULT_STATE "/run/lockstep"
 
 static int log_up_to = LOG_INFO;
 static bool log_to_syslog;
@@ -43,6 +44,7 @@ void log_sink(int priority, const char *fmt, ...)
 
 static const char help[] =
 	"Usage: lockstep-agent [OPTION]...\n"
+	"       lockstep-agent [-t DIR] COMMAND\n"
 	"\n"
 	"Runs in a guest. Brings CPUs and memory blocks online and takes them offline for\n"
 	"lockstep on the host, through the kernel's own device interface and under one\n"
@@ -55,7 +57,8 @@ static const char help[] =
 	"  -p, --path PATH      of the port or socket; without udev the port is looked up\n"
 	"                       by the last part of PATH\n"
 	"                       (default " DEFAULT_PORT ")\n"
-	"  -t, --statedir DIR   keeps an open migration window over a restart of the agent;\n"
+	"  -t, --statedir DIR   keeps an open migration window over a restart of the agent,\n"
+	"                       and the socket for the commands below;\n"
 	"                       must not outlive a boot (default " DEFAULT_STATE ")\n"
 	"      --hooks DIR      programs of the guest that are asked and told of every change\n"
 	"                       (default " HOOKS_DIR "; see docs/hooks.md)\n"
@@ -80,7 +83,8 @@ static const char help[] =
 	"and then `lockstep status --agent /run/vm1.agent ...` shows what the agent says.\n"
 	"\n"
 	"SIGTERM ends it with status 0. An open window stays open: its lease goes on when\n"
-	"the agent is started again.\n";
+	"the agent is started again.\n"
+	"\n";
 
 enum { OPT_SYSFS = 256, OPT_SYSLOG, OPT_HOOKS, OPT_HOOK_MS, OPT_GUARD, OPT_GUARD_BOUND };
 
@@ -167,6 +171,7 @@ static int one_option(int c, struct agent_options *opt)
 		return 0;
 	case 'h':
 		fputs(help, stdout);
+		fputs(incli_help, stdout);
 		return 0;
 	default:
 		fputs("Try 'lockstep-agent --help'.\n", stderr);
@@ -224,15 +229,16 @@ int main(int argc, char **argv)
 				     .state_dir = DEFAULT_STATE,
 				     .hooks_dir = HOOKS_DIR,
 				     .hook_ms = HOOK_DEADLINE_MS,
+				     .local = true,
 				     .signals = true,
 				     .guard = GUARD_HOLD,
 				     .sysfs_root = "/sys" };
 	int c, r = -1;
 
-	while (r < 0 && (c = getopt_long(argc, argv, "m:p:t:vVh", long_options, NULL)) >= 0)
+	while (r < 0 && (c = getopt_long(argc, argv, "+m:p:t:vVh", long_options, NULL)) >= 0)
 		r = one_option(c, &opt);
 	if (r < 0 && optind < argc)
-		r = usage("unexpected argument: ", argv[optind]);
+		return (int)incli_run(argc - optind, argv + optind, opt.state_dir);
 	if (r < 0)
 		r = check_options(&opt);
 	if (r >= 0)

@@ -19,6 +19,7 @@
 #include <qmp.h>
 
 #include "hooks.h"
+#include "local.h"
 #include "model.h"
 #include "sysfs.h"
 #include "uevent.h"
@@ -276,6 +277,7 @@ static void init_parts(struct agent *a, const struct agent_options *opt, struct 
 static int start(struct agent *a, const struct agent_options *opt, struct ls_err *err)
 {
 	int r = loop_init(&a->loop, agent_expire, a);
+	struct ls_err local = { 0 };
 
 	if (r < 0)
 		return ls_err_set(err, r, "no poll loop: %s", strerror(-r));
@@ -292,6 +294,8 @@ static int start(struct agent *a, const struct agent_options *opt, struct ls_err
 		return r;
 	window_load(&a->window, qmp_now_ms());
 	window_compare(&a->window);
+	if (opt->local && local_open(a, opt->state_dir, &local) < 0)
+		log_warning("%s; the host is served all the same", local.text);
 	return serve_open(a, opt, err);
 }
 
@@ -312,6 +316,7 @@ int agent_init(struct agent *a, const struct agent_options *opt, struct sysfs *s
 int agent_done(struct agent *a)
 {
 	guard_stop(&a->guard);
+	local_close(a);
 	serve_close(a);
 	if (a->work && work_free(a->work, STOP_WAIT_MS) < 0)
 		return -ETIMEDOUT;

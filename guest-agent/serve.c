@@ -228,6 +228,13 @@ void serve_subscribe(struct agent *a, void *client)
 	c->subscribed = true;
 }
 
+bool serve_from_host(const void *client)
+{
+	const struct client *c = client;
+
+	return c->port;
+}
+
 static struct json_object *change_object(const struct change *c)
 {
 	struct json_object *o = json_object_new_object();
@@ -319,7 +326,7 @@ static void accept_ready(struct source *src, uint32_t events)
 	agent_serve_fd(a, fd);
 }
 
-static int bind_unix(const char *path)
+int serve_bind_unix(const char *path)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	ls_autoclose int fd = -1;
@@ -343,7 +350,7 @@ static int bind_unix(const char *path)
 
 static int open_unix(struct agent *a, const char *path, struct ls_err *err)
 {
-	int fd = bind_unix(path);
+	int fd = serve_bind_unix(path);
 
 	if (fd < 0)
 		return ls_err_set(err, fd, "socket %s: %s", path, strerror(-fd));

@@ -498,6 +498,53 @@ static void guest_with_hooks(struct guest *g)
 	guest_lock(g, "t1");
 }
 
+/* A CPU that changes is asked about, and the news come before and after. */
+static void test_when_a_cpu_goes_offline_then_check_pre_and_post_are_told(void **state)
+{
+	static struct guest g;
+
+	(void)state;
+	guest_with_hooks(&g);
+	put_hook("a", "");
+	assert_int_equal(device_offline(guest_cpu(&g, 2), NULL), 0);
+	assert_string_equal(trace(), "a check offline cpu 2\na pre offline cpu 2\n"
+				     "a post offline cpu 2\n");
+	assert_int_equal(device_offline(guest_cpu(&g, 2), NULL), 1);
+	assert_string_equal(trace(), "");
+	guest_done(&g);
+}
+
+/* A veto is an error with the hook's words, and the kernel was not asked. */
+static void test_when_a_hook_vetoes_a_cpu_then_nothing_was_written(void **state)
+{
+	static struct guest g;
+	struct ls_err err = { 0 };
+
+	(void)state;
+	guest_with_hooks(&g);
+	put_hook("a", "echo busy >&2; exit 1");
+	assert_int_equal(device_offline(guest_cpu(&g, 2), &err), -ECANCELED);
+	assert_non_null(strstr(err.text, "hook a: busy"));
+	assert_int_equal(fake_writes(&g.kernel, NULL, NULL), 0);
+	assert_true(fake_agrees(&g.kernel, 2, true));
+	guest_done(&g);
+}
+
+/* The kernel refuses after all had agreed: they are told, and their promise is undone. */
+static void test_when_the_kernel_refuses_then_failed_and_undocheck_are_told(void **state)
+{
+	static struct guest g;
+
+	(void)state;
+	guest_with_hooks(&g);
+	put_hook("a", "");
+	fake_fail(&g.kernel, "", 0, 1, -EBUSY);
+	assert_true(device_offline(guest_cpu(&g, 2), NULL) < 0);
+	assert_string_equal(trace(), "a check offline cpu 2\na pre offline cpu 2\n"
+				     "a failed offline cpu 2\na undocheck offline cpu 2\n");
+	guest_done(&g);
+}
+
 static void no_failure(void *arg, const struct device *dev, int code, const struct ls_err *err)
 {
 	(void)arg;
@@ -603,6 +650,9 @@ int main(void)
 		HOOK_TEST(test_when_a_hook_hangs_then_its_group_is_killed),
 		HOOK_TEST(test_when_a_hook_leaves_a_child_then_nobody_waits_for_it),
 		HOOK_TEST(test_when_a_hook_runs_then_it_and_its_children_are_known),
+		HOOK_TEST(test_when_a_cpu_goes_offline_then_check_pre_and_post_are_told),
+		HOOK_TEST(test_when_a_hook_vetoes_a_cpu_then_nothing_was_written),
+		HOOK_TEST(test_when_the_kernel_refuses_then_failed_and_undocheck_are_told),
 		HOOK_TEST(test_when_a_batch_is_done_in_part_then_each_block_has_its_phase),
 		HOOK_TEST(test_when_a_hook_vetoes_a_window_then_it_is_closed_and_the_lock_free),
 		HOOK_TEST(test_when_a_window_opens_and_closes_then_both_are_told),
