@@ -159,6 +159,8 @@ void serve_drain(struct agent *a);
 void serve_refresh(struct agent *a);
 /* Send what agent_tell() has gathered. */
 void serve_changes(struct agent *a);
+/* Whether a client is on the host: on the port, not on a socket of the guest. */
+bool serve_from_host(const void *client);
 /* This client wants events from now on. */
 void serve_subscribe(struct agent *a, void *client);
 

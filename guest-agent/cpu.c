@@ -73,6 +73,7 @@ static enum device_state cpu_state(struct device *dev)
 int cpu_look(struct device *dev, struct ls_err *err)
 {
 	struct sysfs *s = dev->model->sysfs;
+	bool was_online = dev->online, was_kernel = dev->kernel;
 	struct cpus mask;
 	long long online;
 	int r;
@@ -90,6 +91,7 @@ int cpu_look(struct device *dev, struct ls_err *err)
 	dev->fixed = r < 0;
 	dev->online = r < 0 ? dev->kernel : online == 1;
 	dev->state = cpu_state(dev);
+	cpuhp_seen(dev, was_online != dev->online || was_kernel != dev->kernel);
 	/*
 	 * The kernel announces a CPU before it links its ACPI name to it
 	 * (acpi_processor_add(): arch_register_cpu(), then acpi_bind_one()).

@@ -144,26 +144,47 @@ static int stand_by(const struct walk *w)
 	return 0;
 }
 
+static int walk_all(struct walk *w)
+{
+	int row;
+
+	if (stand_by(w) < 0)
+		return -EAGAIN;
+	while ((row = next_row(w)) >= 0) {
+		if (w->table->steps[row].on_cpu)
+			walk_on_cpu(w, row);
+		else
+			walk_side(w, false);
+	}
+	return w->first;
+}
+
 int cpuhp_walk(const struct cpuhp_table *table, struct device *dev, int goal, struct ls_err *err)
 {
 	struct walk w = { .table = table, .dev = dev, .err = err };
-	int row;
+	int r;
 
 	w.s = step_to(dev->hp.at, goal);
 	dev->hp.target = goal;
-	dev->hp.walked = true;
+	dev->hp.walked = dev->hp.walking = true;
 	dev->hp.stuck = false;
 	if (w.s.dir == STEP_UP)
 		dev->hp.unverified = false;
-	if (stand_by(&w) < 0)
-		return -EAGAIN;
-	while ((row = next_row(&w)) >= 0) {
-		if (table->steps[row].on_cpu)
-			walk_on_cpu(&w, row);
-		else
-			walk_side(&w, false);
-	}
-	return w.first;
+	r = walk_all(&w);
+	dev->hp.walking = false;
+	return r;
+}
+
+void cpuhp_seen(struct device *dev, bool changed)
+{
+	struct cpuhp_cpu *hp = &dev->hp;
+
+	if (hp->walking || (hp->stuck && !changed))
+		return;
+	hp->stuck = false;
+	hp->at = dev->online && dev->kernel ? dev->model->cpuhp->n : 0;
+	if (!hp->at)
+		hp->unverified = false;
 }
 
 /* ---- names ------------------------------------------------------------------------ */

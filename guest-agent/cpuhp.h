@@ -71,6 +71,7 @@ struct cpuhp_table {
  * @at:          rows done
  * @target:      what @at was to become in the last walk
  * @walked:      there was one
+ * @walking:     there is one
  * @fail:        the next visit of this row fails once with -EAGAIN; -1 none
  * @failed_row:  of the last walk that failed
  * @failed_code: its negative errno; 0: none has failed
@@ -82,6 +83,7 @@ struct cpuhp_cpu {
 	int at;
 	int target;
 	bool walked;
+	bool walking;
 	int fail;
 	int failed_row;
 	int failed_code;
@@ -100,6 +102,12 @@ struct cpuhp_cpu {
  * Return: 0, or the first failure's -errno after the rollback.
  */
 int cpuhp_walk(const struct cpuhp_table *table, struct device *dev, int goal, struct ls_err *err);
+
+/**
+ * cpuhp_seen() - A look at a CPU tells where it stands, unless it is under way or stuck
+ * @changed: it is not as it was at the last look: what it was stuck in is over
+ */
+void cpuhp_seen(struct device *dev, bool changed);
 
 /* A row's index by its name; -1: there is none. */
 int cpuhp_row(const struct cpuhp_table *table, const char *name);

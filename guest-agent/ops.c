@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <json-c/json.h>
+#include <lockstep/err.h>
 #include <lockstep/log.h>
 #include <lockstep/wire.h>
 #include <qmp_serve.h>
@@ -362,6 +363,36 @@ static void op_doctor(struct qmp_call *call, struct json_object *args, void *arg
 	request_start(arg, call, args, false, false, work_doctor);
 }
 
+/* ---- tests -------------------------------------------------------------------------- */
+
+static int work_fail(struct request *rq)
+{
+	struct model *m = &rq->agent->model;
+	const char *name = qmp_get_str(rq->args, "row", "");
+	int cpu = (int)qmp_get_int(rq->args, "cpu", 0), row = cpuhp_row(m->cpuhp, name);
+	struct device *dev = model_find(m, DEVICE_CPU, cpu);
+
+	if (!dev)
+		return class_set(&rq->err, -ENODEV, LS_CLASS_NO_DEVICE, "this guest has no cpu%d",
+				 cpu);
+	if (row < 0)
+		return ls_err_set(&rq->err, -EINVAL, "the CPU table has no row '%s'", name);
+	dev->hp.fail = row;
+	log_warning("cpu%d %s: its next visit is to fail", cpu, name);
+	return 0;
+}
+
+/* A switch for tests in the guest; a host has no business with it. */
+static void op_fail(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	struct qmp_peer *peer = qmp_call_peer(call);
+
+	if (!peer || serve_from_host(qmp_peer_data(peer)))
+		qmp_reply_error(call, "GenericError", "lockstep-fail is for the guest itself");
+	else
+		request_start(arg, call, args, false, false, work_fail);
+}
+
 /* ---- the table ------------------------------------------------------------------- */
 
 static const qmp_verb_fn handlers[] = {
@@ -378,6 +409,7 @@ static const qmp_verb_fn handlers[] = {
 	[LS_WIRE_WINDOW_RENEW] = op_window_renew,
 	[LS_WIRE_WINDOW_CLOSE] = op_window_close,
 	[LS_WIRE_DOCTOR] = op_doctor,
+	[LS_WIRE_FAIL] = op_fail,
 };
 static_assert(sizeof(handlers) / sizeof(handlers[0]) == LS_WIRE_COMMAND_COUNT, "a handler each");
 

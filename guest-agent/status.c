@@ -65,7 +65,25 @@ static struct json_object *window_object(const struct window_view *v)
 	return o;
 }
 
-static struct json_object *cpu_object(const struct view_cpu *c, bool kernel)
+/* What its table says; the defaults are left out, there may be a thousand of them. */
+static void add_table(struct json_object *o, const struct cpuhp_cpu *hp,
+		      const struct cpuhp_table *table)
+{
+	add_str(o, "row", cpuhp_at_name(table, hp->at));
+	if (hp->walked)
+		add_str(o, "target", cpuhp_at_name(table, hp->target));
+	if (hp->failed_code < 0) {
+		add_str(o, "failed-row", table->steps[hp->failed_row].name);
+		add_int(o, "failed-code", hp->failed_code);
+	}
+	if (hp->unverified)
+		add_bool(o, "unverified", true);
+	if (hp->stuck)
+		add_bool(o, "stuck", true);
+}
+
+static struct json_object *cpu_object(const struct view_cpu *c, bool kernel,
+				      const struct cpuhp_table *table)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -75,11 +93,13 @@ static struct json_object *cpu_object(const struct view_cpu *c, bool kernel)
 	add_bool(o, "device", c->fixed ? kernel : c->online);
 	add_bool(o, "kernel", kernel);
 	add_bool(o, "fixed", c->fixed);
+	add_table(o, &c->hp, table);
 	return o;
 }
 
 /* Return: whether another scan would say more: the mask has moved, or a slot was not known. */
-static bool add_cpus_rcu(struct json_object *o, const struct view *v, const struct cpus *mask)
+static bool add_cpus_rcu(struct json_object *o, const struct view *v, const struct cpus *mask,
+			 const struct cpuhp_table *table)
 {
 	struct json_object *cpus = json_object_new_array();
 	bool moved = false;
@@ -89,7 +109,7 @@ static bool add_cpus_rcu(struct json_object *o, const struct view *v, const stru
 		bool kernel = mask ? cpus_has(mask, v->cpu[i].cpu) : v->cpu[i].kernel;
 
 		moved |= kernel != v->cpu[i].kernel || v->cpu[i].slot < 0;
-		json_object_array_add(cpus, cpu_object(&v->cpu[i], kernel));
+		json_object_array_add(cpus, cpu_object(&v->cpu[i], kernel, table));
 	}
 	json_object_object_add(o, "cpus", cpus);
 	return moved;
@@ -124,7 +144,7 @@ static bool add_devices(struct agent *a, struct json_object *o)
 
 	v = view_begin(&a->model);
 	if (v) {
-		moved = add_cpus_rcu(o, v, fresh ? &mask : NULL);
+		moved = add_cpus_rcu(o, v, fresh ? &mask : NULL, a->model.cpuhp);
 		add_memory_rcu(o, v);
 	}
 	view_end(&a->model);

@@ -34,6 +34,7 @@ static void fill_cpus(struct view *v, const struct device_set *set)
 			.online = dev->online,
 			.kernel = dev->kernel,
 			.fixed = dev->fixed,
+			.hp = dev->hp,
 		};
 	}
 }

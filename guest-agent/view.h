@@ -17,6 +17,7 @@ struct view_cpu {
 	bool online;
 	bool kernel;
 	bool fixed;
+	struct cpuhp_cpu hp;
 };
 
 /* Blocks with ascending numbers and one state. */

@@ -39,7 +39,13 @@
 	F("present", QMP_BOOL, 0, 0, 0, 0, "the kernel has a device for it") \
 	F("device", QMP_BOOL, 0, 0, 0, 0, "online for the driver core: cpuN/online") \
 	F("kernel", QMP_BOOL, 0, 0, 0, 0, "online in the kernel's mask: cpu/online") \
-	F("fixed", QMP_BOOL, 0, 0, 0, 0, "has no online file: can never go offline")
+	F("fixed", QMP_BOOL, 0, 0, 0, 0, "has no online file: can never go offline") \
+	F("row", QMP_STRING, 1, 1, 32, 0, "how far its table is done: offline, the last row done, online") \
+	F("target", QMP_STRING, 1, 1, 32, 0, "offline or online: where the agent's last change of it was to lead; absent: there was none") \
+	F("failed-row", QMP_STRING, 1, 1, 32, 0, "the row at which a change of it failed last; absent: none has") \
+	F("failed-code", QMP_INT, 1, -4095, -1, 0, "with what: a negative errno") \
+	F("unverified", QMP_BOOL, 1, 0, 0, 0, "online, and no thread could be tied to it to show that it runs; absent: false") \
+	F("stuck", QMP_BOOL, 1, 0, 0, 0, "an undo failed, too; it stands at its row; absent: false")
 
 #define LS_WIRE_OBJ_BLOCKS(F) \
 	F("first", QMP_INT, 0, 0, INT64_MAX, 0, "number of the first block of a run in one state") \
@@ -142,6 +148,11 @@
 #define LS_WIRE_RETS_DOCTOR(F) \
 	F("findings", QMP_OBJECTS, 0, 0, 0, LS_BLOCKS_MAX, "FINDING objects; empty: all is well")
 
+#define LS_WIRE_ARGS_FAIL(F) \
+	F("cpu", QMP_INT, 0, 0, LS_CPUS_MAX - 1, 0, "guest CPU number") \
+	F("row", QMP_STRING, 0, 1, 32, 0, "a row of the CPU table, as in the CPU object")
+#define LS_WIRE_RETS_FAIL(F)
+
 /* C(ID, name, doc) */
 #define LS_WIRE_COMMANDS(C) \
 	C(STATUS, "lockstep-status", "The guest's truth: CPUs, memory blocks, lock, window. Takes no lock.") \
@@ -156,7 +167,8 @@
 	C(WINDOW_OPEN, "lockstep-window-open", "Open the migration window: take the lock, force CPUs online, remember which.") \
 	C(WINDOW_RENEW, "lockstep-window-renew", "Extend the window's lease from now.") \
 	C(WINDOW_CLOSE, "lockstep-window-close", "Take offline again what open forced, and always release the lock.") \
-	C(DOCTOR, "lockstep-doctor", "Name every disagreement between driver core and kernel; heal on request.")
+	C(DOCTOR, "lockstep-doctor", "Name every disagreement between driver core and kernel; heal on request.") \
+	C(FAIL, "lockstep-fail", "The next visit of one row of one CPU's table fails, once: for tests of what comes after. Not for the host.")
 
 /* O(ID, doc) */
 #define LS_WIRE_OBJECTS(O) \

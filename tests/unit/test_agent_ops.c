@@ -232,6 +232,9 @@ static const struct bad bad_free[] = {
 	{ "lockstep-memory-online", "{\"txn\":\"a\",\"start\":-1,\"length\":1}", "GenericError", "start" },
 	{ "lockstep-memory-online", "{\"txn\":\"a\",\"start\":0,\"length\":0}", "GenericError", "length" },
 	{ "lockstep-doctor", "{\"fix\":1}", "GenericError", "fix" },
+	{ "lockstep-fail", "{\"cpu\":1024,\"row\":\"ap:alive\"}", "GenericError", "cpu" },
+	{ "lockstep-fail", "{\"cpu\":9,\"row\":\"ap:alive\"}", "DeviceNotFound", "cpu9" },
+	{ "lockstep-fail", "{\"cpu\":3,\"row\":\"ap:dead\"}", "GenericError", "ap:dead" },
 	/* what the verbs refuse by themselves */
 	{ "lockstep-memory-online", "{\"txn\":\"a\",\"start\":0,\"length\":1,\"zone\":\"dma\"}", "GenericError", "dma" },
 	{ "lockstep-window-open", "{\"txn\":\"a\",\"epoch\":1,\"lease-ms\":500,\"mode\":\"wide\"}", "GenericError", "wide" },
@@ -358,6 +361,35 @@ static void test_when_cpus_are_changed_then_status_agrees(void **state)
 						  c, NULL),
 				 0);
 	}
+	json_object_put(v);
+}
+
+static struct json_object *cpu_of(struct json_object *status, size_t i)
+{
+	return json_object_array_get_idx(qmp_get_array(status, "cpus"), i);
+}
+
+/* The knob fails one visit; the status says where, with what, and where the CPU stands. */
+static void test_when_a_row_is_made_to_fail_then_the_status_says_which(void **state)
+{
+	struct fixture *f = *state;
+	struct json_object *v, *c;
+
+	do_it(f, LS_WIRE_LOCK, "{\"txn\":\"t1\",\"epoch\":1,\"lease-ms\":5000}");
+	do_it(f, LS_WIRE_FAIL, "{\"cpu\":3,\"row\":\"ap:clock\"}");
+	do_it(f, LS_WIRE_CPU_ONLINE, "{\"txn\":\"t1\",\"cpus\":[3]}");
+	v = must(f, LS_WIRE_STATUS, "{}");
+	c = cpu_of(v, 3);
+	assert_string_equal(qmp_get_str(c, "row", ""), "offline");
+	assert_string_equal(qmp_get_str(c, "target", ""), "online");
+	assert_string_equal(qmp_get_str(c, "failed-row", ""), "ap:clock");
+	assert_int_equal(qmp_get_int(c, "failed-code", 0), -EAGAIN);
+	assert_string_equal(qmp_get_str(cpu_of(v, 0), "row", ""), "online");
+	assert_null(json_object_object_get(cpu_of(v, 0), "target"));
+	json_object_put(v);
+	do_it(f, LS_WIRE_CPU_ONLINE, "{\"txn\":\"t1\",\"cpus\":[3]}");
+	v = must(f, LS_WIRE_STATUS, "{}");
+	assert_string_equal(qmp_get_str(cpu_of(v, 3), "row", ""), "online");
 	json_object_put(v);
 }
 
@@ -668,6 +700,7 @@ int main(void)
 		T(test_when_a_window_is_open_then_bad_input_changes_nothing),
 		T(test_when_no_cpu_would_be_left_then_refused),
 		T(test_when_cpus_are_changed_then_status_agrees),
+		T(test_when_a_row_is_made_to_fail_then_the_status_says_which),
 		T(test_when_cpus_leave_then_the_highest_goes_first),
 		T(test_when_memory_is_changed_then_failures_are_named),
 		T(test_when_desynchronized_then_status_shows_it_at_once),
