@@ -64,11 +64,17 @@ static void note_ost(struct hv *hv, struct json_object *data)
 	if ((ost.source != 3 && ost.source != 0x103) ||
 	    (ost.status != 1 && (ost.status < 0x80 || ost.status > 0x83)))
 		return;
-	slot = (unsigned)strtoul(ost.slot, NULL, 10);
-	if (!strcmp(ost.slot_type, "CPU") && slot < hv->n_slots)
+	if (!strcmp(ost.slot_type, "CPU") && hv_slot_number(ost.slot, hv->n_slots, &slot))
 		hv->slots[slot].refused = true;
 	else if (!strcmp(ost.slot_type, "DIMM"))
 		note_refusal(hv, ost.device);
+}
+
+/* A look that waits for the agent waits in vain from now on. */
+static void on_stop(struct hv *hv)
+{
+	hv->running = false;
+	look_connection(hv);
 }
 
 static void on_monitor_event(void *arg, const struct qmp_event *event)
@@ -81,7 +87,7 @@ static void on_monitor_event(void *arg, const struct qmp_event *event)
 		 !strcmp(event->name, "DEVICE_UNPLUG_GUEST_ERROR"))
 		note_refusal(hv, qmp_get_str(event->data, "device", ""));
 	else if (!strcmp(event->name, "STOP"))
-		hv->running = false;
+		on_stop(hv);
 	else if (!strcmp(event->name, "RESUME"))
 		hv->running = true;
 	hv->listener.hint(hv->listener.arg, event->name);
@@ -128,7 +134,7 @@ static void on_agent_event(void *arg, const struct qmp_event *event)
 static void on_agent_lost(void *arg, const struct ls_err *err)
 {
 	(void)err;
-	look_connection(arg);
+	look_agent_lost(arg);
 }
 
 static const struct conn_ops monitor_ops = { on_monitor_ready, on_monitor_event, on_monitor_lost };
@@ -160,7 +166,7 @@ void hv_free(struct hv *hv)
 	if (!hv)
 		return;
 	look_free(hv);
-	guest_lease_stop(hv);
+	lease_stop(hv);
 	conn_done(&hv->monitor);
 	conn_done(&hv->agent);
 	look_queries_free(hv);

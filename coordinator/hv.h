@@ -52,9 +52,10 @@ typedef void (*hv_look_fn)(void *arg, struct vm *vm);
  */
 void hv_look(struct hv *hv, hv_look_fn fn, void *arg);
 
-#define HV_LOOK_MS  3000  /* for QEMU to answer */
-#define HV_AGENT_MS 3000  /* for the agent, if the guest runs */
-#define HV_ASK_MS   10000 /* for any one request, unless its row says less */
+#define HV_LOOK_MS   3000  /* for QEMU to answer */
+#define HV_AGENT_MS  3000  /* for the agent, if the guest runs */
+#define HV_ASK_MS    10000 /* for any one request, unless its row says more */
+#define HV_DOCTOR_MS 60000 /* to compare, and with fix to take CPUs off and on again */
 
 /* Gets the one reply to a request; @err has code 0 if it was good. */
 typedef void (*hv_reply_fn)(void *arg, const struct ls_err *err);
@@ -67,6 +68,7 @@ typedef void (*hv_reply_fn)(void *arg, const struct ls_err *err);
  * @side:  which of them this guest is
  * @todo:  items, @n of them
  * @level: by item
+ * @limit_ms: for the answer, if that is more than HV_ASK_MS
  *
  * All borrowed for the call.
  */
@@ -78,6 +80,7 @@ struct hv_request {
 	const unsigned *todo;
 	unsigned n;
 	const uint64_t *level;
+	unsigned limit_ms;
 };
 
 /**

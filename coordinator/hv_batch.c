@@ -40,8 +40,15 @@ static int batch_late(sd_event_source *s, uint64_t now, void *arg)
 	struct batch *b = arg;
 
 	if (!b->err.code)
-		ls_err_set(&b->err, -ETIMEDOUT, "no answer within %d ms", HV_ASK_MS);
+		ls_err_set(&b->err, -ETIMEDOUT, "no answer within %u ms", b->limit_ms);
 	return batch_tell(s, now, b);
+}
+
+void batch_limit(struct batch *b, unsigned ms)
+{
+	b->limit_ms = ms;
+	sd_event_source_disable_unref(b->limit);
+	b->limit = hv_after(b->hv, ms, batch_late, b);
 }
 
 struct batch *batch_new(struct hv *hv, hv_reply_fn fn, void *arg)
@@ -52,7 +59,7 @@ struct batch *batch_new(struct hv *hv, hv_reply_fn fn, void *arg)
 		abort(); /* a few hundred bytes: without them no answer could be given at all */
 	*b = (struct batch){ .hv = hv, .pending = 1, .fn = fn, .arg = arg, .next = hv->batches };
 	hv->batches = b;
-	b->limit = hv_after(hv, HV_ASK_MS, batch_late, b);
+	batch_limit(b, HV_ASK_MS);
 	return b;
 }
 

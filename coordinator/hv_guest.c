@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The guest's side of a guest: what its agent says, what it is asked, and the lease
- * that is renewed while a transaction holds the lock or the window.
+ * The guest's side of a guest: what its agent says, and what it is asked.
  *
  * Everything that comes from an agent has been checked against wire.h before it is
  * read here; numbers that name something are checked against what there is.
@@ -14,9 +13,6 @@
 #include <string.h>
 
 /* ---- reading ----------------------------------------------------------- */
-
-static void renew(struct hv *hv);
-static void lease_begins(struct hv *hv, uint64_t lease_ms);
 
 static bool object_ok(struct json_object *o, const struct qmp_field *fields, size_t n)
 {
@@ -91,30 +87,11 @@ static void read_window(struct json_object *window, struct vm *vm)
 		return;
 	vm->restore_pending = !strcmp(state, "restore-pending");
 	if (!strcmp(state, "open"))
-		snprintf(vm->window_txn, LS_TXN_BYTES, "%s", qmp_get_str(window, "txn", ""));
+		hv_copy_txn(vm->window_txn, qmp_get_str(window, "txn", ""));
 	vm->forced = calloc(json_object_array_length(forced) + 1, sizeof(*vm->forced));
 	for (size_t i = 0; vm->forced && i < json_object_array_length(forced); i++)
 		vm->forced[vm->n_forced++] =
 			(unsigned)json_object_get_int(json_object_array_get_idx(forced, i));
-}
-
-/* Held for our transaction, and not by this process: by the one that died before it. */
-static void adopt_lease(struct hv *hv, const struct vm *vm)
-{
-	bool window = hv->lease_txn[0] && !strcmp(vm->window_txn, hv->lease_txn);
-	bool lock = hv->lease_txn[0] && !strcmp(vm->lock_txn, hv->lease_txn);
-
-	if (hv->lease_timer || hv->lease_over || (!window && !lock))
-		return;
-	hv->lease_verb = window ? LS_WIRE_WINDOW_RENEW : LS_WIRE_RENEW;
-	lease_begins(hv, LS_LEASE_MIN_MS);
-	renew(hv);
-}
-
-void hv_expect_lease(struct hv *hv, const char *txn)
-{
-	snprintf(hv->lease_txn, sizeof(hv->lease_txn), "%s", txn);
-	hv->lease_over = false;
 }
 
 void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm)
@@ -124,10 +101,10 @@ void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm)
 	if (OBJECT_OK(lock, LOCK)) {
 		vm->epoch = (uint64_t)qmp_get_int(lock, "epoch", 0);
 		if (qmp_get_bool(lock, "held", false))
-			snprintf(vm->lock_txn, LS_TXN_BYTES, "%s", qmp_get_str(lock, "txn", ""));
+			hv_copy_txn(vm->lock_txn, qmp_get_str(lock, "txn", ""));
 	}
 	read_window(qmp_get_obj(value, "window"), vm);
-	adopt_lease(hv, vm);
+	lease_adopt(hv, vm);
 	read_cpus(qmp_get_array(value, "cpus"), vm);
 	read_memory(qmp_get_obj(value, "memory"), vm);
 }
@@ -142,52 +119,6 @@ void guest_read_vcpus(struct json_object *value, struct vm *vm)
 		vm->guest_cpus_online +=
 			qmp_get_bool(json_object_array_get_idx(value, i), "online", false);
 	}
-}
-
-/* ---- the lease --------------------------------------------------------- */
-
-static int on_renew_time(sd_event_source *s, uint64_t now, void *arg)
-{
-	(void)s, (void)now;
-	renew(arg);
-	return 0;
-}
-
-static void lease_begins(struct hv *hv, uint64_t lease_ms)
-{
-	hv->lease_until_ms = hv_now_ms() + lease_ms;
-	sd_event_source_disable_unref(hv->lease_timer);
-	hv->lease_timer = hv_after(hv, LEASE_MS / 4, on_renew_time, hv);
-}
-
-static void on_renewed(struct qmp *q, struct json_object *value, const struct ls_err *err,
-		       void *arg)
-{
-	struct hv *hv = arg;
-
-	(void)q, (void)value;
-	if (hv->lease_timer && !err)
-		lease_begins(hv, LEASE_MS);
-}
-
-static void renew(struct hv *hv)
-{
-	struct json_object *args = json_object_new_object();
-
-	json_object_object_add(args, "txn", json_object_new_string(hv->lease_txn));
-	json_object_object_add(args, "lease-ms", json_object_new_int(LEASE_MS));
-	if (!hv->agent.is_ready) {
-		json_object_put(args);
-		return; /* the next look finds the hold lost, or the lease still good */
-	}
-	conn_submit(&hv->agent, ls_wire[hv->lease_verb].name, args, on_renewed, hv, NULL);
-}
-
-void guest_lease_stop(struct hv *hv)
-{
-	hv->lease_timer = sd_event_source_disable_unref(hv->lease_timer);
-	hv->lease_until_ms = 0;
-	hv->lease_over = true;
 }
 
 /* ---- asking ------------------------------------------------------------ */
@@ -206,18 +137,16 @@ static void add_lease(struct json_object *args, const struct hv_request *rq)
 	json_object_object_add(args, "lease-ms", json_object_new_int(LEASE_MS));
 }
 
-/* The first lease was cut to LS_LEASE_FIRST_MAX_MS: renew at once. */
+/* One that comes too late to count is adopted by the next look, if it is still wanted. */
 static void on_held(struct qmp *q, struct json_object *value, const struct ls_err *err, void *arg)
 {
 	struct batch *b = arg;
 
 	(void)q, (void)value;
-	if (err) {
+	if (err)
 		batch_fail(b, err);
-	} else {
-		lease_begins(b->hv, LS_LEASE_FIRST_MAX_MS);
-		renew(b->hv);
-	}
+	else if (b->fn)
+		lease_begin(b->hv);
 	batch_done(b);
 }
 
@@ -228,8 +157,7 @@ static void take(struct hv *hv, const struct hv_request *rq, struct batch *b, bo
 	add_lease(args, rq);
 	if (window)
 		json_object_object_add(args, "mode", json_object_new_string(rq->t->mig->window));
-	memcpy(hv->lease_txn, rq->t->id, sizeof(hv->lease_txn));
-	hv->lease_verb = window ? LS_WIRE_WINDOW_RENEW : LS_WIRE_RENEW;
+	lease_ask(hv, rq->t->id, window ? LS_WIRE_WINDOW_RENEW : LS_WIRE_RENEW);
 	batch_add_fn(b, &hv->agent, ls_wire[window ? LS_WIRE_WINDOW_OPEN : LS_WIRE_LOCK].name, args,
 		     on_held);
 }
@@ -259,7 +187,7 @@ static void on_closed(struct qmp *q, struct json_object *value, const struct ls_
 
 static void give_back(struct hv *hv, const struct hv_request *rq, struct batch *b, bool window)
 {
-	guest_lease_stop(hv);
+	lease_stop(hv);
 	if (rq->t->agent != AGENT_LOCKSTEP || (window && !strcmp(rq->t->mig->window, "off")))
 		return;
 	batch_add_fn(b, &hv->agent, ls_wire[window ? LS_WIRE_WINDOW_CLOSE : LS_WIRE_UNLOCK].name,
@@ -387,20 +315,35 @@ void guest_ask(struct hv *hv, const struct hv_request *rq, struct batch *b)
 struct visit {
 	hv_value_fn fn;
 	void *arg;
+	struct json_object *findings;
 };
 
+/* After the limit the visit is over, and its memory is gone: b->fn tells. */
 static void on_findings(struct qmp *q, struct json_object *value, const struct ls_err *err,
 			void *arg)
 {
-	struct visit v = *(struct visit *)arg;
+	struct batch *b = arg;
+	struct visit *v = b->arg;
 	struct ls_err bad;
 
 	(void)q;
-	free(arg);
 	if (!err && qmp_fields_check(ls_wire_rets_DOCTOR, LS_WIRE_N(ls_wire_rets_DOCTOR), false,
 				     value, &bad) < 0)
 		err = &bad;
-	v.fn(v.arg, err ? NULL : qmp_get_array(value, "findings"), err);
+	if (err)
+		batch_fail(b, err);
+	else if (b->fn)
+		v->findings = json_object_get(qmp_get_array(value, "findings"));
+	batch_done(b);
+}
+
+static void visit_over(void *arg, const struct ls_err *err)
+{
+	struct visit *v = arg;
+
+	v->fn(v->arg, v->findings, err->code ? err : NULL);
+	json_object_put(v->findings);
+	free(v);
 }
 
 void hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg)
@@ -408,18 +351,18 @@ void hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg)
 	struct json_object *args = json_object_new_object();
 	struct visit *v = calloc(1, sizeof(*v));
 	struct ls_err err;
+	struct batch *b;
 
+	if (!v)
+		abort(); /* 24 bytes */
+	*v = (struct visit){ fn, arg, NULL };
+	b = batch_new(hv, visit_over, v);
+	batch_limit(b, HV_DOCTOR_MS);
 	json_object_object_add(args, "fix", json_object_new_boolean(fix));
-	if (!v || !hv->agent.is_ready) {
-		json_object_put(args);
-		free(v);
+	if (!hv->agent.is_ready) {
 		ls_err_set(&err, -ENOTCONN, "no lockstep-agent answers in this guest");
-		fn(arg, NULL, &err);
-		return;
+		batch_fail(b, &err);
 	}
-	*v = (struct visit){ fn, arg };
-	if (conn_submit(&hv->agent, ls_wire[LS_WIRE_DOCTOR].name, args, on_findings, v, &err) < 0) {
-		free(v);
-		fn(arg, NULL, &err);
-	}
+	batch_add_fn(b, &hv->agent, ls_wire[LS_WIRE_DOCTOR].name, args, on_findings);
+	batch_done(b);
 }

@@ -17,6 +17,7 @@
 #define BUSY_RETRY_MS 50
 
 static void look_step(struct look *k);
+static void ask_agent(struct look *k);
 
 void look_free(struct hv *hv)
 {
@@ -71,6 +72,18 @@ static void query_free(struct query *q)
 }
 
 /* A connection that is closed answers no more. */
+static void drop(struct hv *hv, struct conn *c)
+{
+	struct query *next;
+
+	conn_drop(c);
+	for (struct query *q = hv->queries; q; q = next) {
+		next = q->next;
+		if ((c == &hv->agent) == !q->what)
+			query_free(q);
+	}
+}
+
 void look_queries_free(struct hv *hv)
 {
 	while (hv->queries)
@@ -111,9 +124,9 @@ static void finish(struct look *k, bool answers)
 	k->vm.agent = hv->kind;
 	if (!k->vm.agent_answers && !k->vm.agent_text[0])
 		snprintf(k->vm.agent_text, sizeof(k->vm.agent_text), "%s",
-			 k->vm.run != VM_RUNNING ? "the guest stands still"
-			 : hv->has_agent	 ? "it does not answer"
-						 : "it has no channel");
+			 k->vm.run != VM_RUNNING || !hv->running ? "the guest stands still"
+			 : hv->has_agent			 ? "it does not answer"
+								 : "it has no channel");
 	if (hv->lease_until_ms > hv_now_ms())
 		k->vm.lease_ms = hv->lease_until_ms - hv_now_ms();
 	k->tell = hv_after(hv, 0, tell, k);
@@ -137,8 +150,17 @@ static void agent_overdue(struct look *k)
 
 	/* What it says later belongs to nobody: begin a new session next time. */
 	if (k->guest_out)
-		conn_drop(&hv->agent);
-	agent_over(k, hv->running ? "it does not answer" : "the guest stands still");
+		drop(hv, &hv->agent);
+	agent_over(k, !hv->running		    ? "the guest stands still"
+		      : k->reopened && !hv->agent.q ? hv->agent.last.text
+						    : "it does not answer");
+}
+
+/* QEMU's part is there, and the guest runs. */
+static bool agent_can_be_asked(const struct look *k)
+{
+	return k->asked && !k->pending && k->vm.mems && !k->guest_tried && !k->guest_out &&
+	       k->hv->running;
 }
 
 /*
@@ -156,8 +178,11 @@ static int on_agent_late(sd_event_source *s, uint64_t now, void *arg)
 		agent_overdue(k);
 		return 0;
 	}
-	if (!k->guest_out)
-		conn_resync(&k->hv->agent);
+	conn_resync(&k->hv->agent);
+	if (agent_can_be_asked(k))
+		ask_agent(k);
+	if (k->tell || k->guest_tried)
+		return 0;
 	sd_event_source_unref(k->agent_late);
 	k->agent_late = hv_after(k->hv, HV_AGENT_MS / AGENT_TRIES, on_agent_late, k);
 	return 0;
@@ -238,6 +263,12 @@ static void ask_agent(struct look *k)
 
 /* ---- the look ---------------------------------------------------------- */
 
+/* QEMU's own word that there is no such thing; a connection that was lost says nothing. */
+static bool is_no(const struct look_query *what, const struct ls_err *err)
+{
+	return what->may_fail && err && err->code == -EREMOTEIO;
+}
+
 static void on_answer(struct qmp *qmp, struct json_object *value, const struct ls_err *err,
 		      void *arg)
 {
@@ -250,7 +281,7 @@ static void on_answer(struct qmp *qmp, struct json_object *value, const struct l
 	if (k) {
 		if (!err)
 			r = q->what->read(k, value, &bad);
-		if (r < 0 && !(err && q->what->may_fail) && !k->err.code) {
+		if (r < 0 && !is_no(q->what, err) && !k->err.code) {
 			k->err = err ? *err : bad;
 			ls_err_prefix(&k->err, "%s: %s", k->hv->monitor.address, q->what->name);
 		}
@@ -289,7 +320,7 @@ static bool agent_due(const struct look *k)
 {
 	if (!k->hv->has_agent || k->guest_tried)
 		return false;
-	if (k->vm.run != VM_RUNNING)
+	if (k->vm.run != VM_RUNNING || !k->hv->running)
 		return false;
 	return k->guest_out || !k->hv->agent_tried || k->hv->kind != AGENT_NONE;
 }
@@ -332,24 +363,32 @@ static void look_step(struct look *k)
 	if (!k->vm.mems) {
 		look_put_together(k);
 		/* The devices are known: now what the agent says of them can be placed. */
-		if (k->vm.run == VM_RUNNING || hv->running)
+		if (hv->running)
 			ask_agent(k);
 	}
 	if (!agent_due(k))
 		finish(k, true);
 }
 
-/* A connection came or went. */
 void look_connection(struct hv *hv)
 {
 	struct look *k = hv->look;
 
 	if (!k || k->tell)
 		return;
-	if (k->asked && !k->pending && k->vm.mems && !k->guest_tried && !k->guest_out)
+	if (agent_can_be_asked(k))
 		ask_agent(k);
 	if (hv->look == k)
 		look_step(k);
+}
+
+/* Once more at once, then at the rhythm of on_agent_late(): it may close every time. */
+void look_agent_lost(struct hv *hv)
+{
+	if (!hv->look || hv->look->reopened)
+		return;
+	hv->look->reopened = true;
+	look_connection(hv);
 }
 
 /* One connection a look: what was wrong with it is the answer. */
@@ -364,6 +403,21 @@ void look_lost(struct hv *hv, const struct ls_err *err)
 	finish(k, false);
 }
 
+/* Connected and not greeted: that is what a monitor's second client sees. */
+static void say_why_late(struct look *k)
+{
+	const struct conn *m = &k->hv->monitor;
+
+	if (m->q && qmp_state(m->q) == QMP_CONNECTING)
+		ls_err_set(&k->err, -ETIMEDOUT, "%s: still connecting after %d ms", m->address,
+			   HV_LOOK_MS);
+	else
+		ls_err_set(&k->err, -EBUSY,
+			   "%s: %s within %d ms: does another client hold this monitor?",
+			   m->address, k->asked ? "no answer" : "connected, but no greeting",
+			   HV_LOOK_MS);
+}
+
 static int on_late(sd_event_source *s, uint64_t now, void *arg)
 {
 	struct look *k = arg;
@@ -371,12 +425,8 @@ static int on_late(sd_event_source *s, uint64_t now, void *arg)
 	(void)s, (void)now;
 	if (!k->asked || k->pending) {
 		if (!k->err.code)
-			ls_err_set(&k->err, -EBUSY,
-				   "%s: %s within %d ms: does another client hold this monitor?",
-				   k->hv->monitor.address,
-				   k->asked ? "no answer" : "connected, but no greeting",
-				   HV_LOOK_MS);
-		conn_drop(&k->hv->monitor);
+			say_why_late(k);
+		drop(k->hv, &k->hv->monitor);
 		finish(k, false);
 	}
 	return 0;

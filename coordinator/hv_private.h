@@ -6,6 +6,7 @@
  * hv_process.c the process behind the monitor, and the proof of its death
  * hv_batch.c  several commands as one request
  * hv_qmp.c    the verbs that QEMU answers; hv_guest.c those that the agent answers
+ * hv_lease.c  the lease on what the agent holds for a transaction
  * hv_look.c   one observation; hv_read.c what QEMU's answers mean for it
  * hv_store.c  the journal in QEMU
  */
@@ -45,11 +46,12 @@ struct hv_unplug {
 /**
  * struct batch - Several commands that make one request
  * @pending: replies still to come, plus one while commands are being sent
+ * @fn:      NULL when the limit was reached and told; @arg is not to be used then
  * @err:     the first error
  */
 struct batch {
 	struct hv *hv;
-	unsigned pending;
+	unsigned pending, limit_ms;
 	struct ls_err err;
 	hv_reply_fn fn;
 	void *arg;
@@ -72,6 +74,8 @@ struct query;
  * @journal_first, @journal_seq: numbers of records in this QEMU, 0 none; @journal_known: read
  * @lease_until_ms: when the agent gives the lock or window back; 0 none held
  * @lease_txn:  by whom held; @lease_verb: how to renew; @lease_over: given back
+ * @lease_taken_ms: when lock or open was sent; @lease_sent_ms: the last renewal
+ * @lease_out:  that is not answered, on the connection that was the @lease_link-th
  */
 struct hv {
 	sd_event *loop;
@@ -90,7 +94,9 @@ struct hv {
 	bool agent_tried, running, subscribed;
 	uint64_t lease_until_ms;
 	char lease_txn[LS_TXN_BYTES];
-	bool lease_over;
+	bool lease_over, lease_out;
+	uint64_t lease_taken_ms, lease_sent_ms;
+	unsigned lease_link;
 	enum ls_wire_command lease_verb;
 	sd_event_source *lease_timer;
 	struct look *look;
@@ -117,6 +123,7 @@ void batch_add_fn(struct batch *b, struct conn *c, const char *name, struct json
 		  qmp_reply_fn fn);
 void batch_fail(struct batch *b, const struct ls_err *err);
 void batch_done(struct batch *b); /* one of its commands was answered, or all were sent */
+void batch_limit(struct batch *b, unsigned ms); /* instead of HV_ASK_MS */
 void batch_free(struct batch *b);
 
 /* ---- looks ------------------------------------------------------------- */
@@ -127,7 +134,7 @@ void batch_free(struct batch *b);
  * @pending:   answers of QEMU still to come
  * @asked:     QEMU was asked; before that the connection is being made
  * @guest_out: the agent was asked and has not answered
- * @guest_tried: it was asked, or cannot be
+ * @guest_tried: it was asked, or cannot be; @reopened: its connection was lost and tried again
  * @late:      when to give up; @agent_late: on the agent, at the last of @agent_tries
  */
 struct look {
@@ -137,7 +144,7 @@ struct look {
 	void *arg;
 	struct vm vm;
 	unsigned pending;
-	bool asked, guest_out, guest_tried;
+	bool asked, guest_out, guest_tried, reopened;
 	unsigned agent_tries;
 	struct ls_err err;
 	sd_event_source *late, *agent_late, *tell, *retry;
@@ -167,8 +174,22 @@ extern const struct look_query look_queries[];
 extern const size_t look_n_queries;
 void look_put_together(struct look *k); /* when every answer is there */
 
+/* The migration capabilities that are set; by the bit of struct vm. */
+#define HV_N_CAPS 4
+extern const struct hv_cap {
+	unsigned bit;
+	const char *name;
+} hv_caps[HV_N_CAPS];
+
+/* A transaction's name by somebody's word: whoever it is, "(unreadable)" is not one of ours. */
+void hv_copy_txn(char *ret_txn, const char *txn);
+
+/* A slot's number in QEMU's words. Return: false if it is none, or not below @n. */
+bool hv_slot_number(const char *text, unsigned n, unsigned *ret_slot);
+
 /* hv_look.c */
-void look_connection(struct hv *hv);
+void look_connection(struct hv *hv); /* the agent's came, or the guest was stopped: go on */
+void look_agent_lost(struct hv *hv);
 void look_lost(struct hv *hv, const struct ls_err *err);
 void look_free(struct hv *hv);
 void look_queries_free(struct hv *hv);
@@ -177,6 +198,15 @@ void look_queries_free(struct hv *hv);
 void guest_ask(struct hv *hv, const struct hv_request *rq, struct batch *b);
 void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm);
 void guest_read_vcpus(struct json_object *value, struct vm *vm);
-void guest_lease_stop(struct hv *hv);
+
+/*
+ * hv_lease.c: ask notes what a lock or an open that is being sent will have to be renewed
+ * with; begin: it was granted, cut to LS_LEASE_FIRST_MAX_MS; adopt: what a look found held
+ * for our transaction by a process that died before this one.
+ */
+void lease_ask(struct hv *hv, const char *txn, enum ls_wire_command renewal);
+void lease_begin(struct hv *hv);
+void lease_adopt(struct hv *hv, const struct vm *vm);
+void lease_stop(struct hv *hv);
 
 #endif

@@ -116,28 +116,18 @@ static void mirror(struct hv *hv, const struct hv_request *rq, struct batch *b)
 	}
 }
 
-/* clang-format off */
-static const struct { unsigned bit; const char *name; } caps[] = {
-	{ CAP_EVENTS,                  "events" },
-	{ CAP_RETURN_PATH,             "return-path" },
-	{ CAP_PAUSE_BEFORE_SWITCHOVER, "pause-before-switchover" },
-	{ CAP_LATE_BLOCK_ACTIVATE,     "late-block-activate" },
-};
-/* clang-format on */
-#define N_CAPS (sizeof(caps) / sizeof(caps[0]))
-
 static void params(struct hv *hv, const struct hv_request *rq, struct batch *b)
 {
 	unsigned want = rq->verb == VERB_PARAMS_SET ? CAP_OURS : rq->t->mig->caps_before[rq->side];
 	unsigned known = rq->view->vm[rq->side].caps_known;
-	struct qmp_capability list[N_CAPS] = { 0 };
+	struct qmp_capability list[HV_N_CAPS] = { 0 };
 	size_t n = 0;
 
-	for (size_t i = 0; i < N_CAPS; i++) {
-		if (!(known & caps[i].bit))
+	for (size_t i = 0; i < HV_N_CAPS; i++) {
+		if (!(known & hv_caps[i].bit))
 			continue;
-		snprintf(list[n].name, sizeof(list[n].name), "%s", caps[i].name);
-		list[n++].on = want & caps[i].bit;
+		snprintf(list[n].name, sizeof(list[n].name), "%s", hv_caps[i].name);
+		list[n++].on = want & hv_caps[i].bit;
 	}
 	batch_add(b, &hv->monitor, "migrate-set-capabilities", qmp_args_capabilities(list, n));
 }
@@ -173,7 +163,7 @@ static void quit(struct hv *hv, struct batch *b)
 {
 	if (!hv->gone)
 		batch_add(b, &hv->monitor, "quit", NULL);
-	guest_lease_stop(hv);
+	lease_stop(hv);
 }
 
 static void qemu_ask(struct hv *hv, const struct hv_request *rq, struct batch *b)
@@ -252,6 +242,8 @@ void hv_ask(struct hv *hv, const struct hv_request *rq, hv_reply_fn fn, void *ar
 {
 	struct batch *b = batch_new(hv, fn, arg);
 
+	if (rq->limit_ms > HV_ASK_MS)
+		batch_limit(b, rq->limit_ms);
 	if (for_the_guest(rq->verb))
 		guest_ask(hv, rq, b);
 	else

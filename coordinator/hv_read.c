@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define OST_EJECTING 0x84 /* ACPI 6.4, table 6.60: ejection in progress */
@@ -40,15 +41,23 @@ static int read_status(struct look *k, struct json_object *value, struct ls_err 
 	return 0;
 }
 
+static bool two_digits(int64_t n)
+{
+	return n >= 0 && n <= 99;
+}
+
 static int read_version(struct look *k, struct json_object *value, struct ls_err *err)
 {
 	struct qmp_version v;
 	struct json_object *qemu = qmp_get_obj(value, "qemu");
 	int r = qemu ? qmp_decode_version(value, err, &v) : -EPROTO;
 
-	if (r >= 0)
-		k->vm.version = (unsigned)(v.major * 10000 + v.minor * 100 + v.micro);
-	return r;
+	if (r < 0)
+		return r;
+	if (!two_digits(v.major) || !two_digits(v.minor) || !two_digits(v.micro))
+		return ls_err_set(err, -EPROTO, "a version that no QEMU has");
+	k->vm.version = (unsigned)(v.major * 10000 + v.minor * 100 + v.micro);
+	return 0;
 }
 
 static int read_machine(struct look *k, struct json_object *value, struct ls_err *err)
@@ -75,23 +84,20 @@ static int read_sizes(struct look *k, struct json_object *value, struct ls_err *
 }
 
 /* Order of the slots: QEMU numbers possible CPUs by these, most significant first. */
-static int64_t place(struct json_object *props)
+static int by_place(const void *a, const void *b)
 {
 	static const char *const keys[] = { "drawer-id",  "book-id",   "socket-id", "die-id",
 					    "cluster-id", "module-id", "core-id",   "thread-id" };
-	int64_t at = 0;
+	struct json_object *pa = ((const struct qmp_hotpluggable_cpu *)a)->props;
+	struct json_object *pb = ((const struct qmp_hotpluggable_cpu *)b)->props;
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		at = at * (i < 6 ? 64 : 1024) + (qmp_get_int(props, keys[i], 0) & 1023);
-	return at;
-}
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		int64_t na = qmp_get_int(pa, keys[i], 0), nb = qmp_get_int(pb, keys[i], 0);
 
-static int by_place(const void *a, const void *b)
-{
-	int64_t pa = place(((const struct qmp_hotpluggable_cpu *)a)->props);
-	int64_t pb = place(((const struct qmp_hotpluggable_cpu *)b)->props);
-
-	return pa < pb ? -1 : pa > pb;
+		if (na != nb)
+			return na < nb ? -1 : 1;
+	}
+	return 0;
 }
 
 /* An id that may go into a command to another QEMU, or to this one again. */
@@ -100,6 +106,12 @@ static bool id_ok(const char *id)
 	size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
 
 	return n && !id[n] && n < LS_NAME_BYTES;
+}
+
+void hv_copy_txn(char *ret_txn, const char *txn)
+{
+	snprintf(ret_txn, LS_TXN_BYTES, "%.*s", LS_TXN_BYTES - 1,
+		 id_ok(txn) ? txn : "(unreadable)");
 }
 
 static void keep_slot(struct hv_slot *s, struct qmp_hotpluggable_cpu *c)
@@ -186,7 +198,7 @@ static int read_claim(struct look *k, struct json_object *value, struct ls_err *
 	if (json_object_is_type(value, json_type_string) &&
 	    sscanf(json_object_get_string(value), "%39s %" SCNu64 " %*d %*s %63s", txn,
 		   &k->vm.claim_epoch, k->vm.claim_host) >= 2)
-		memcpy(k->vm.claimed_by, txn, sizeof(txn));
+		hv_copy_txn(k->vm.claimed_by, txn);
 	return 0;
 }
 
@@ -235,25 +247,37 @@ static int read_migration(struct look *k, struct json_object *value, struct ls_e
 	return 0;
 }
 
+/* clang-format off */
+const struct hv_cap hv_caps[HV_N_CAPS] = {
+	{ CAP_EVENTS,                  "events" },
+	{ CAP_RETURN_PATH,             "return-path" },
+	{ CAP_PAUSE_BEFORE_SWITCHOVER, "pause-before-switchover" },
+	{ CAP_LATE_BLOCK_ACTIVATE,     "late-block-activate" },
+};
+/* clang-format on */
+
+static void read_cap(struct look *k, const struct qmp_capability *c)
+{
+	for (size_t i = 0; i < HV_N_CAPS; i++) {
+		if (strcmp(c->name, hv_caps[i].name))
+			continue;
+		k->vm.caps_known |= hv_caps[i].bit;
+		k->vm.caps |= c->on ? hv_caps[i].bit : 0;
+	}
+}
+
 static int read_caps(struct look *k, struct json_object *value, struct ls_err *err)
 {
-	static const char *const names[] = { "events", "return-path", "pause-before-switchover",
-					     "late-block-activate" };
 	struct qmp_capability *list;
 	size_t n;
 	int r = qmp_decode_capabilities(value, err, &list, &n);
 
-	for (size_t i = 0; r >= 0 && i < n; i++) {
-		for (unsigned bit = 0; bit < 4; bit++) {
-			if (strcmp(list[i].name, names[bit]))
-				continue;
-			k->vm.caps_known |= 1u << bit;
-			k->vm.caps |= list[i].on ? 1u << bit : 0;
-		}
-	}
-	if (r >= 0)
-		free(list);
-	return r;
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		read_cap(k, &list[i]);
+	free(list);
+	return 0;
 }
 
 /* ---- putting it together ---------------------------------------------- */
@@ -272,6 +296,8 @@ static void add_device(struct look *k, const struct qmp_memory_device *d)
 	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
 	const char *backend = strrchr(d->memdev, '/');
 
+	if (k->vm.n_mems == LS_MEM_DEVICES_MAX)
+		return;
 	if (d->kind == QMP_MEMORY_OTHER || !id_ok(d->id) || !backend || !id_ok(backend + 1))
 		return;
 	*m = (struct vm_mem){
@@ -299,6 +325,8 @@ static void add_orphan(struct look *k, const char *backend)
 	size_t n = strlen(backend), tail = strlen("-mem");
 	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
 
+	if (k->vm.n_mems == LS_MEM_DEVICES_MAX)
+		return;
 	if (strncmp(backend, "ls-", 3) || n <= tail || n >= LS_NAME_BYTES ||
 	    strcmp(backend + n - tail, "-mem"))
 		return;
@@ -313,11 +341,22 @@ static void add_orphan(struct look *k, const char *backend)
 
 static void put_memory(struct look *k)
 {
-	k->vm.mems = calloc(k->n_mems + k->n_objects + 1, sizeof(*k->vm.mems));
+	k->vm.mems = calloc(LS_MEM_DEVICES_MAX + 1, sizeof(*k->vm.mems));
 	for (size_t i = 0; k->vm.mems && i < k->n_mems; i++)
 		add_device(k, &k->mems[i]);
 	for (size_t i = 0; k->vm.mems && i < k->n_objects; i++)
 		add_orphan(k, k->objects[i].name);
+}
+
+bool hv_slot_number(const char *text, unsigned n, unsigned *ret_slot)
+{
+	char *end;
+	unsigned long slot = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end || slot >= n)
+		return false;
+	*ret_slot = (unsigned)slot;
+	return true;
 }
 
 /* An eject that is under way by the guest's own word, whoever asked for it. */
@@ -325,12 +364,13 @@ static void put_ospm(struct look *k)
 {
 	for (size_t i = 0; i < k->n_ospm; i++) {
 		const struct qmp_ospm_status *o = &k->ospm[i];
-		unsigned slot = (unsigned)strtoul(o->slot, NULL, 10);
+		unsigned slot;
 		struct vm_mem *m = vm_mem_by_id(&k->vm, o->device);
 
 		if (o->status != OST_EJECTING)
 			continue;
-		if (!strcmp(o->slot_type, "CPU") && slot < k->vm.n_cpus && k->vm.cpus[slot].plugged)
+		if (!strcmp(o->slot_type, "CPU") && hv_slot_number(o->slot, k->vm.n_cpus, &slot) &&
+		    k->vm.cpus[slot].plugged)
 			k->vm.cpus[slot].unplug = TRI_YES;
 		else if (!strcmp(o->slot_type, "DIMM") && o->device[0] && m)
 			m->unplug = TRI_YES;

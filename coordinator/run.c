@@ -17,6 +17,19 @@
 
 #include "hv.h"
 
+/*
+ * An ask or a write that is out, with its own number: an answer that comes late is the
+ * answer to this, whatever is out by then.
+ */
+struct request {
+	struct run *run;
+	uint32_t number;
+	unsigned pending; /* answers: a record goes to more than one QEMU */
+	bool over;	  /* and so is the transaction that it was for */
+	struct ls_err err;
+	struct request *next;
+};
+
 struct run {
 	sd_event *loop;
 	struct run_ops ops;
@@ -27,9 +40,7 @@ struct run {
 	uint32_t look;
 	struct txn *t;
 	struct engine *e;
-	uint32_t asked, writing;
-	unsigned writes; /* copies of the record that are out */
-	struct ls_err write_err;
+	struct request *requests;
 	sd_event_source *timer;
 	bool over, pumping, undo;
 	char *record;
@@ -100,11 +111,37 @@ static void look(struct run *run, uint32_t number)
 
 /* ---- the other actions -------------------------------------------------- */
 
+static struct request *request_new(struct run *run, uint32_t number)
+{
+	struct request *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		abort(); /* a few hundred bytes */
+	*q = (struct request){ .run = run, .number = number, .pending = 1, .next = run->requests };
+	run->requests = q;
+	return q;
+}
+
+static void request_free(struct request *q)
+{
+	struct request **at = &q->run->requests;
+
+	while (*at != q)
+		at = &(*at)->next;
+	*at = q->next;
+	free(q);
+}
+
 static void on_reply(void *arg, const struct ls_err *err)
 {
-	struct run *run = arg;
+	struct request *q = arg;
+	struct run *run = q->run;
+	struct event ev = { .kind = EV_REPLY, .req = q->number, .err = *err };
+	bool over = q->over;
 
-	event(run, (struct event){ .kind = EV_REPLY, .req = run->asked, .err = *err });
+	request_free(q);
+	if (!over)
+		event(run, ev);
 }
 
 /* After the commit the guest, and its agent with it, is at the destination. */
@@ -117,6 +154,7 @@ static enum side whom(const struct run *run, const struct action *a)
 
 static void ask(struct run *run, const struct action *a)
 {
+	const struct row *row = engine_row(run->e);
 	struct hv_request rq = {
 		.verb = a->verb,
 		.t = run->t,
@@ -125,25 +163,29 @@ static void ask(struct run *run, const struct action *a)
 		.todo = a->todo,
 		.n = a->n,
 		.level = a->level,
+		.limit_ms = row ? row->limit_ms : 0,
 	};
 
-	run->asked = a->req;
-	hv_ask(run->hv[rq.side], &rq, on_reply, run);
+	hv_ask(run->hv[rq.side], &rq, on_reply, request_new(run, a->req));
 }
 
 static void on_written(void *arg, const struct ls_err *err)
 {
-	struct run *run = arg;
+	struct request *q = arg;
+	struct run *run = q->run;
+	struct event ev = { .req = q->number };
+	bool over;
 
 	if (err->code)
-		run->write_err = *err;
-	if (--run->writes)
+		q->err = *err;
+	if (--q->pending)
 		return;
-	event(run, (struct event){
-			   .kind = run->write_err.code ? EV_WRITE_FAILED : EV_WRITTEN,
-			   .req = run->writing,
-			   .err = run->write_err,
-		   });
+	ev.kind = q->err.code ? EV_WRITE_FAILED : EV_WRITTEN;
+	ev.err = q->err;
+	over = q->over;
+	request_free(q);
+	if (!over)
+		event(run, ev);
 }
 
 /* Both QEMUs of a migration keep the record: whichever is left can be asked what happened. */
@@ -151,23 +193,21 @@ static void write_record(struct run *run, uint32_t number)
 {
 	bool last = run->t->end != END_NONE;
 	int n = txn_save(run->t, run->record, TXN_RECORD_MAX);
+	struct request *q = request_new(run, number);
 
-	run->writing = number;
-	run->writes = 1;
-	run->write_err = (struct ls_err){ 0 };
 	if (n < 0)
-		ls_err_set(&run->write_err, n, "the transaction cannot be put on record: %s",
+		ls_err_set(&q->err, n, "the transaction cannot be put on record: %s",
 			   n == -EINVAL ? "a value has a line break" : "it is too long");
 	for (int side = 0; side < SIDE_COUNT && n >= 0; side++) {
 		if (!run->hv[side] || run->view.vm[side].run == VM_GONE)
 			continue;
-		run->writes++;
+		q->pending++;
 		if (last)
-			hv_store_clear(run->hv[side], on_written, run);
+			hv_store_clear(run->hv[side], on_written, q);
 		else
-			hv_store_write(run->hv[side], side, run->record, on_written, run);
+			hv_store_write(run->hv[side], side, run->record, on_written, q);
 	}
-	on_written(run, &(struct ls_err){ 0 });
+	on_written(q, &(struct ls_err){ 0 });
 }
 
 static int on_timer(sd_event_source *s, uint64_t now, void *arg)
@@ -252,6 +292,8 @@ int run_txn(struct run *run, struct txn *t, uint64_t deadline_ms)
 	while (!run->over && r >= 0)
 		r = sd_event_run(run->loop, UINT64_MAX);
 	set_timer(run, 0);
+	for (struct request *q = run->requests; q; q = q->next)
+		q->over = true;
 	engine_free(run->e);
 	run->e = NULL;
 	free(run->record);
@@ -350,6 +392,8 @@ void run_free(struct run *run)
 		vm_done(&run->view.vm[side]);
 		vm_done(&run->fresh[side]);
 	}
+	while (run->requests)
+		request_free(run->requests);
 	set_timer(run, 0);
 	free(run->record);
 	sd_event_unref(run->loop);
