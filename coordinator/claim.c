@@ -40,6 +40,17 @@ static int make_address(const char *address, struct sockaddr_un *ret, socklen_t 
 	return 0;
 }
 
+bool claim_same(const char *a, const char *b)
+{
+	struct sockaddr_un sa, sb;
+	socklen_t la, lb;
+
+	if (!strcmp(a, b))
+		return true;
+	return make_address(a, &sa, &la) == 0 && make_address(b, &sb, &lb) == 0 && la == lb &&
+	       !memcmp(&sa, &sb, la);
+}
+
 /* Anybody may ask; the answer is short and never waited for. */
 static int on_asked(sd_event_source *s, int fd, uint32_t revents, void *arg)
 {
@@ -52,9 +63,10 @@ static int on_asked(sd_event_source *s, int fd, uint32_t revents, void *arg)
 	return 0;
 }
 
+/* A holder that stands still has a full queue in the end: then even its pid is not known. */
 static int say_who(const struct sockaddr_un *sun, socklen_t len, struct ls_err *err)
 {
-	ls_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ls_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct ucred cred = { 0 };
 	socklen_t cred_len = sizeof(cred);
 	char text[96] = "";
@@ -67,6 +79,10 @@ static int say_who(const struct sockaddr_un *sun, socklen_t len, struct ls_err *
 			n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
 	}
 	text[n > 0 ? n : 0] = '\0';
+	if (!cred.pid)
+		return ls_err_set(err, -EBUSY,
+				  "another lockstep works on this guest, and does not answer: is "
+				  "it stopped?");
 	return ls_err_set(err, -EBUSY, "another lockstep works on this guest: pid %d, %s",
 			  (int)cred.pid, text[0] ? text : "which does not say what it does");
 }

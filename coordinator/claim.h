@@ -7,6 +7,8 @@
 #ifndef COORDINATOR_CLAIM_H
 #define COORDINATOR_CLAIM_H
 
+#include <stdbool.h>
+
 #include <lockstep/err.h>
 #include <systemd/sd-event.h>
 
@@ -23,6 +25,9 @@ struct claim;
  */
 int claim_take(sd_event *loop, const char *address, const char *what, struct ls_err *err,
 	       struct claim **ret_claim);
+
+/* Whether two addresses are the same socket of this host, however they are spelled. */
+bool claim_same(const char *a, const char *b);
 
 /* Return: NULL. */
 struct claim *claim_drop(struct claim *claim);

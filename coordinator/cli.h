@@ -53,6 +53,7 @@ enum exit_code {
  * @to:         migrate: the destination, as typed; @window: force, hold or off
  * @watcher:    in a migration's own process: where reports go; -1: they are shown here
  * @args:       what is left after the guest's name, @n_args of them
+ * @bad:        the first mistake among the options
  */
 struct cli {
 	struct guest guest;
@@ -65,6 +66,7 @@ struct cli {
 	int watcher;
 	char **args;
 	int n_args;
+	struct ls_err bad;
 };
 
 /**
@@ -96,8 +98,14 @@ int cli_error(const struct cli *cli, int code, const struct ls_err *err);
 int cli_exit_errno(int r);
 int cli_exit_end(enum txn_end end);
 
-/* Print text that may come from a guest: control characters are shown, not sent. */
+/*
+ * Print text that may come from a guest: control characters, C1 and what is no UTF-8 are
+ * shown, not sent.
+ */
 void cli_put(FILE *f, const char *text);
+
+/* A mistake among the options: told after all of them are read, as JSON if they say so. */
+void cli_bad_option(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- show.c, show_json.c ------------------------------------------------ */
 
@@ -105,6 +113,8 @@ void show_vm(FILE *f, const char *name, const struct vm *vm);
 void show_side_by_side(FILE *f, const struct vm *before, const struct vm *after);
 struct json_object *show_vm_json(const char *name, const struct vm *vm);
 void show_json(struct json_object *o); /* one line on standard output; consumed */
+void json_add_str(struct json_object *o, const char *key, const char *value);
+void json_add_num(struct json_object *o, const char *key, uint64_t value);
 void show_size(char *buf, size_t len, uint64_t bytes);
 
 /* ---- report.c ----------------------------------------------------------- */

@@ -20,7 +20,7 @@ static const char *value_of(struct cli *cli, struct ls_err *err, const char *wha
 {
 	if (cli->n_args == 1)
 		return cli->args[0];
-	ls_err_set(err, -EINVAL, cli->n_args ? "one value is meant: %s" : "how much? %s", what);
+	ls_err_set(err, -EINVAL, "how much? %s", what);
 	return NULL;
 }
 
@@ -71,6 +71,14 @@ static int parse_size(struct cli *cli, struct ls_err *err, uint64_t *ret)
 	return 0;
 }
 
+static void say_unknown(const struct vm *vm)
+{
+	fputs("; not known how much of it the guest has online: no agent answers (", stdout);
+	cli_put(stdout,
+		vm->agent_answers ? "only QEMU's own, which knows no memory" : vm->agent_text);
+	puts(")");
+}
+
 /* What is true now, from a look of its own: never what was hoped for. */
 static void say_now(struct session *s, bool vcpus)
 {
@@ -93,9 +101,7 @@ static void say_now(struct session *s, bool vcpus)
 	else
 		printf("%s: %s plugged", cli->guest.name, size);
 	if (!vm->agent_answers || (!vcpus && vm->agent != AGENT_LOCKSTEP))
-		printf("; not known how much of it the guest has online: no agent answers (%s)\n",
-		       vm->agent_answers ? "only QEMU's own, which knows no memory"
-					 : vm->agent_text);
+		say_unknown(vm);
 	else if (vcpus)
 		printf(", %u online in the guest%s\n", vm_vcpus_online(vm),
 		       vm->agent == AGENT_QGA ? " (as QEMU's own guest agent counts; nothing keeps "
@@ -103,6 +109,17 @@ static void say_now(struct session *s, bool vcpus)
 					      : "");
 	else
 		printf(", %s online in the guest\n", online);
+}
+
+/* A QEMU that has no guest yet, or has one no more, has nobody to plug anything into. */
+static int check_has_guest(const struct session *s, struct ls_err *err)
+{
+	enum vm_run run = run_view(s->run)->vm[SIDE_SRC].run;
+
+	if (run != VM_INMIGRATE && run != VM_POSTMIGRATE)
+		return 0;
+	return ls_err_set(err, -EPERM, "the guest does not run here: this QEMU is %s",
+			  vm_run_name(run));
 }
 
 static int finish(struct session *s, int r, struct txn *t, const struct ls_err *err, bool vcpus)
@@ -159,7 +176,9 @@ static int run_vcpus(struct cli *cli)
 		session_close(&s);
 		return code;
 	}
-	r = plan_vcpus(&run_view(s.run)->vm[SIDE_SRC], id, count, &err, &t);
+	r = check_has_guest(&s, &err);
+	if (!r)
+		r = plan_vcpus(&run_view(s.run)->vm[SIDE_SRC], id, count, &err, &t);
 	return finish(&s, r, t, &err, true);
 }
 
@@ -200,7 +219,9 @@ static int run_memory(struct cli *cli)
 		session_close(&s);
 		return code;
 	}
-	r = plan_memory(&run_view(s.run)->vm[SIDE_SRC], id, bytes, &err, &t);
+	r = check_has_guest(&s, &err);
+	if (!r)
+		r = plan_memory(&run_view(s.run)->vm[SIDE_SRC], id, bytes, &err, &t);
 	return finish(&s, r, t, &err, false);
 }
 

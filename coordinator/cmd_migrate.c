@@ -10,6 +10,7 @@
 
 #include <json-c/json.h>
 
+#include "claim.h"
 #include "core/plan.h"
 #include "hv.h"
 #include "job.h"
@@ -39,7 +40,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'w':
 		if (strcmp(arg, "force") && strcmp(arg, "hold") && strcmp(arg, "off"))
-			argp_error(state, "--window takes force, hold or off, not \"%s\"", arg);
+			cli_bad_option(cli, "--window takes force, hold or off, not \"%s\"", arg);
 		cli->window = arg;
 		return 0;
 	default:
@@ -111,9 +112,9 @@ static int parse_to(const struct cli *cli, struct txn_migrate *m, struct ls_err 
 	char *text, *part, *save = NULL;
 	int r = 0;
 
-	if (!cli->to || cli->n_args)
-		return ls_err_set(err, -EINVAL, "%s --to ADDRESS,agent=ADDRESS,uri=URI is needed",
-				  cli->n_args ? "only a guest and" : "where to?");
+	if (!cli->to)
+		return ls_err_set(err, -EINVAL,
+				  "where to? --to ADDRESS,agent=ADDRESS,uri=URI is needed");
 	text = strdup(cli->to);
 	for (part = text ? strtok_r(text, ",", &save) : NULL; part && !r;
 	     part = strtok_r(NULL, ",", &save))
@@ -124,7 +125,12 @@ static int parse_to(const struct cli *cli, struct txn_migrate *m, struct ls_err 
 	if (!m->dst_qmp[0] || !m->uri[0])
 		return ls_err_set(err, -EINVAL, "--to %s: %s is missing", cli->to,
 				  m->uri[0] ? "the monitor's address" : "uri=URI");
-	if (!strcmp(m->dst_qmp, cli->guest.qmp))
+	if (guest_address_check(m->dst_qmp, err) < 0 ||
+	    (m->dst_agent[0] && guest_address_check(m->dst_agent, err) < 0)) {
+		ls_err_prefix(err, "--to");
+		return -EINVAL;
+	}
+	if (claim_same(m->dst_qmp, cli->guest.qmp))
 		return ls_err_set(err, -EINVAL, "--to names the guest's own QEMU");
 	return check_uri(m->uri, err);
 }

@@ -18,6 +18,29 @@ struct parse {
 	bool bad;
 };
 
+static bool has_port(const char *where)
+{
+	const char *colon = strrchr(where, ':');
+
+	return colon && colon > where && colon[1];
+}
+
+int guest_address_check(const char *address, struct ls_err *err)
+{
+	const char *path = !strncmp(address, "unix:", 5) ? address + 5 : address;
+
+	if (strlen(address) >= GUEST_ADDRESS_BYTES)
+		return ls_err_set(err, -EINVAL, "an address has at most %d characters",
+				  GUEST_ADDRESS_BYTES - 1);
+	if (!path[0])
+		return ls_err_set(err, -EINVAL, "an address is empty");
+	if (!strncmp(address, "tcp:", 4) && !has_port(address + 4))
+		return ls_err_set(err, -EINVAL, "%s: tcp:HOST:PORT is meant", address);
+	if (!strncmp(address, "ssh:", 4) && !strstr(address + 4, ":/"))
+		return ls_err_set(err, -EINVAL, "%s: ssh:HOST:/PATH is meant", address);
+	return 0;
+}
+
 static int on_key(void *arg, const char *section, const char *key, const char *value)
 {
 	struct parse *p = arg;

@@ -25,6 +25,9 @@ struct guest {
 	char agent[GUEST_ADDRESS_BYTES];
 };
 
+/* Whether it can be an address at all. Return: 0 or -EINVAL. */
+int guest_address_check(const char *address, struct ls_err *err);
+
 /**
  * guest_load() - Read DIR/NAME.conf
  * @dir:  NULL: $LOCKSTEP_GUESTS_D, or GUESTS_DIR

@@ -26,7 +26,6 @@ static void become_job(int fd)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	setsid();
-	signal(SIGPIPE, SIG_IGN);
 	for (int i = 0; i <= 2 && null >= 0; i++)
 		dup2(null, i);
 	/* A watcher that stands still must not hold up a migration. */
@@ -57,20 +56,17 @@ static void show(const struct cli *cli, struct json_object *o)
 }
 
 /* Return: false when the job has closed its end. */
-static bool read_reports(const struct cli *cli, int fd, struct qmp_framer *f)
+static bool read_report(const struct cli *cli, int fd, char *buf)
 {
 	struct json_object *o;
-	char buf[8192];
-	ssize_t n = read(fd, buf, sizeof(buf));
+	ssize_t n = recv(fd, buf, REPORT_BYTES, 0);
 
 	if (n <= 0)
 		return n < 0 && (errno == EINTR || errno == EAGAIN);
-	if (qmp_framer_feed(f, buf, (size_t)n) < 0)
-		return false;
-	while (qmp_framer_next(f, NULL, &o) > 0) {
-		show(cli, o);
-		json_object_put(o);
-	}
+	if (qmp_parse(buf, (size_t)n, NULL, NULL, &o) < 0)
+		return true; /* it was cut: the next one is whole again */
+	show(cli, o);
+	json_object_put(o);
 	return true;
 }
 
@@ -86,26 +82,39 @@ static void ask_back(const struct cli *cli, int fd, int signals)
 	send(fd, "cancel\n", 7, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* Killed, so it could not say how it ends. */
+static int was_killed(const struct cli *cli, int status)
+{
+	struct ls_err err;
+
+	ls_err_set(
+		&err, -EINTR,
+		"the migration's process was killed (%s); \"lockstep recover\" takes it back, or "
+		"finishes it",
+		strsignal(WTERMSIG(status)));
+	return cli_error(cli, XC_STUCK, &err);
+}
+
 static int watch_job(const struct cli *cli, pid_t pid, int fd, int signals)
 {
-	struct qmp_framer *f = qmp_framer_new(NULL);
+	char *buf = malloc(REPORT_BYTES);
 	struct pollfd p[2] = { { .fd = fd, .events = POLLIN },
 			       { .fd = signals, .events = POLLIN } };
 	int status;
 
-	while (f) {
+	while (buf) {
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			break;
 		if (p[1].revents)
 			ask_back(cli, fd, signals);
-		if (p[0].revents && !read_reports(cli, fd, f))
+		if (p[0].revents && !read_report(cli, fd, buf))
 			break;
 	}
-	qmp_framer_free(f);
+	free(buf);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return XC_STUCK;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : XC_STUCK;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : was_killed(cli, status);
 }
 
 static int not_started(const struct cli *cli)
@@ -121,7 +130,7 @@ int job_run(struct cli *cli, job_fn fn)
 	int fds[2], signals, code;
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return not_started(cli);
 	fflush(NULL);
 	pid = fork();

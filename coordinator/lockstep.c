@@ -4,14 +4,21 @@
  */
 #include "cli.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <lockstep/log.h>
 
-static const struct command *const commands[] = {
-	&cmd_status, &cmd_vcpus, &cmd_memory, &cmd_migrate, &cmd_doctor, &cmd_recover,
+/* The commands, and how many arguments each takes beside the guest. */
+static const struct entry {
+	const struct command *c;
+	int max_args;
+} commands[] = {
+	{ &cmd_status, 0 },  { &cmd_vcpus, 1 },	 { &cmd_memory, 1 },
+	{ &cmd_migrate, 0 }, { &cmd_doctor, 0 }, { &cmd_recover, 0 },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -41,7 +48,7 @@ static void help(FILE *f)
 	      "commands:\n",
 	      f);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(f, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+		fprintf(f, "  %-9s %s\n", commands[i].c->name, commands[i].c->summary);
 	fputs("\n\"lockstep COMMAND --help\" says what a command does, step by step.\n\nexit "
 	      "status:\n",
 	      f);
@@ -50,26 +57,35 @@ static void help(FILE *f)
 #undef X
 }
 
-static const struct command *find(const char *name)
+static const struct entry *find(const char *name)
 {
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (!strcmp(commands[i]->name, name))
-			return commands[i];
+		if (!strcmp(commands[i].c->name, name))
+			return &commands[i];
 	return NULL;
 }
 
-/* The guest: by --qmp, or by the first argument that is left. */
-static int find_guest(struct cli *cli, const char *command)
+/* What is given by hand is meant instead of what guests.d says. */
+static void override(struct guest *g, const struct guest *by_hand)
 {
+	if (by_hand->qmp[0])
+		memcpy(g->qmp, by_hand->qmp, sizeof(g->qmp));
+	if (by_hand->agent[0])
+		memcpy(g->agent, by_hand->agent, sizeof(g->agent));
+}
+
+/* The guest: by --qmp, or by the first argument that is left. */
+static int find_guest(struct cli *cli, const char *command, int max_args)
+{
+	const struct guest by_hand = cli->guest;
 	struct ls_err err;
 	int r;
 
-	if (cli->has_guest) {
-		if (!cli->guest.name[0])
-			snprintf(cli->guest.name, sizeof(cli->guest.name), "guest");
+	if (cli->has_guest && cli->n_args <= max_args) {
+		snprintf(cli->guest.name, sizeof(cli->guest.name), "guest");
 		return 0;
 	}
-	if (cli->guest.agent[0] || !cli->n_args) {
+	if (!cli->n_args) {
 		ls_err_set(&err, -EINVAL,
 			   "%s: which guest? name one of guests.d, or give --qmp SOCKET", command);
 		return cli_error(cli, XC_USAGE, &err);
@@ -77,32 +93,60 @@ static int find_guest(struct cli *cli, const char *command)
 	r = guest_load(cli->dir, cli->args[0], &err, &cli->guest);
 	if (r < 0)
 		return cli_error(cli, XC_USAGE, &err);
+	override(&cli->guest, &by_hand);
 	cli->args++;
 	cli->n_args--;
 	return 0;
 }
 
-static int run_command(const struct command *c, int argc, char **argv)
+/* What argp does not know to be wrong. */
+static int check_line(struct cli *cli, const struct entry *e)
+{
+	struct ls_err err;
+	int r;
+
+	if (cli->bad.code)
+		return cli_error(cli, XC_USAGE, &cli->bad);
+	r = find_guest(cli, e->c->name, e->max_args);
+	if (r || cli->n_args <= e->max_args)
+		return r;
+	ls_err_set(&err, -EINVAL, "%s: \"%s\" is too much", e->c->name, cli->args[e->max_args]);
+	return cli_error(cli, XC_USAGE, &err);
+}
+
+static int unknown_command(int argc, char **argv)
+{
+	struct cli cli = { .watcher = -1 };
+	struct ls_err err;
+
+	for (int i = 2; i < argc; i++)
+		cli.json |= !strcmp(argv[i], "--json") || !strcmp(argv[i], "-j");
+	ls_err_set(&err, -EINVAL, "no command \"%s\"; \"lockstep --help\" lists them", argv[1]);
+	return cli_error(&cli, XC_USAGE, &err);
+}
+
+static int run_command(const struct entry *e, int argc, char **argv)
 {
 	struct cli cli = { .watcher = -1, .window = "force" };
 	char name[64];
 	int first = 0, r;
 
-	snprintf(name, sizeof(name), "lockstep %s", c->name);
+	snprintf(name, sizeof(name), "lockstep %s", e->c->name);
 	argv[0] = name;
 	argp_err_exit_status = XC_USAGE;
-	if (argp_parse(c->argp, argc, argv, 0, &first, &cli))
+	if (argp_parse(e->c->argp, argc, argv, 0, &first, &cli))
 		return XC_USAGE;
 	cli.args = argv + first;
 	cli.n_args = argc - first;
-	r = find_guest(&cli, c->name);
-	return r ? r : c->run(&cli);
+	r = check_line(&cli, e);
+	return r ? r : e->c->run(&cli);
 }
 
 int main(int argc, char **argv)
 {
-	const struct command *c;
+	const struct entry *e;
 
+	signal(SIGPIPE, SIG_IGN); /* who stops reading has not asked to stop the change */
 	if (argc < 2) {
 		help(stderr);
 		return XC_USAGE;
@@ -115,11 +159,6 @@ int main(int argc, char **argv)
 		puts("lockstep " LOCKSTEP_VERSION);
 		return XC_OK;
 	}
-	c = find(argv[1]);
-	if (!c) {
-		fprintf(stderr, "lockstep: no command \"%s\"; \"lockstep --help\" lists them\n",
-			argv[1]);
-		return XC_USAGE;
-	}
-	return run_command(c, argc - 1, argv + 1);
+	e = find(argv[1]);
+	return e ? run_command(e, argc - 1, argv + 1) : unknown_command(argc, argv);
 }

@@ -3,9 +3,10 @@
  * Options that every command has, and how errors reach the user.
  */
 #include "cli.h"
+#include "report.h"
 
-#include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,21 +28,24 @@ static const struct argp_option options[] = {
 };
 /* clang-format on */
 
-static void copy_address(char *to, const char *arg, struct argp_state *state)
+static void copy_address(char *to, const char *arg, struct cli *cli)
 {
-	if (strlen(arg) >= GUEST_ADDRESS_BYTES)
-		argp_error(state, "an address has at most %d characters", GUEST_ADDRESS_BYTES - 1);
-	snprintf(to, GUEST_ADDRESS_BYTES, "%s", arg);
+	struct ls_err err;
+
+	if (guest_address_check(arg, &err) < 0)
+		cli_bad_option(cli, "%s", err.text);
+	else
+		snprintf(to, GUEST_ADDRESS_BYTES, "%s", arg);
 }
 
-static unsigned seconds(const char *arg, struct argp_state *state)
+static unsigned seconds(const char *arg, struct cli *cli)
 {
 	char *end;
 	unsigned long s = strtoul(arg, &end, 10);
 
 	if (*end || end == arg || s < 1 || s > TIMEOUT_MAX_S)
-		argp_error(state, "--timeout takes 1 to %d seconds, not \"%s\"", TIMEOUT_MAX_S,
-			   arg);
+		cli_bad_option(cli, "--timeout takes 1 to %d seconds, not \"%s\"", TIMEOUT_MAX_S,
+			       arg);
 	return (unsigned)s;
 }
 
@@ -51,11 +55,11 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'q':
-		copy_address(cli->guest.qmp, arg, state);
+		copy_address(cli->guest.qmp, arg, cli);
 		cli->has_guest = true;
 		return 0;
 	case 'a':
-		copy_address(cli->guest.agent, arg, state);
+		copy_address(cli->guest.agent, arg, cli);
 		return 0;
 	case 'd':
 		cli->dir = arg;
@@ -67,7 +71,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		cli->quiet = true;
 		return 0;
 	case 't':
-		cli->timeout_ms = seconds(arg, state) * 1000;
+		cli->timeout_ms = seconds(arg, cli) * 1000;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -89,14 +93,51 @@ error_t cli_parse(int key, char *arg, struct argp_state *state)
 
 /* ---- errors ------------------------------------------------------------ */
 
+/* Bytes of the character at @p; 0 if it is one that must not reach a terminal. */
+static int printable(const unsigned char *p)
+{
+	int n = *p < 0x80		  ? 1
+		: *p >= 0xc2 && *p < 0xe0 ? 2
+		: *p >= 0xe0 && *p < 0xf0 ? 3
+		: *p >= 0xf0 && *p < 0xf5 ? 4
+					  : 0;
+
+	if (n == 1 && (*p < 0x20 || *p == 0x7f))
+		return 0;
+	if (n == 2 && *p == 0xc2 && p[1] < 0xa0)
+		return 0; /* C1: among them the 8-bit form of ESC [ */
+	for (int i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
 void cli_put(FILE *f, const char *text)
 {
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p < 0x20 || *p == 0x7f)
-			fprintf(f, "\\x%02x", *p);
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		int n = printable(p);
+
+		if (n)
+			fwrite(p, 1, (size_t)n, f);
 		else
-			fputc(*p, f);
+			fprintf(f, "\\x%02x", *p);
+		p += n ? n : 1;
 	}
+}
+
+void cli_bad_option(struct cli *cli, const char *fmt, ...)
+{
+	char text[LS_ERR_TEXT_BYTES];
+	va_list ap;
+
+	if (cli->bad.code)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	ls_err_set(&cli->bad, -EINVAL, "%s", text);
 }
 
 int cli_error(const struct cli *cli, int code, const struct ls_err *err)
@@ -117,8 +158,7 @@ int cli_error(const struct cli *cli, int code, const struct ls_err *err)
 	json_object_object_add(o, "errno", json_object_new_int(-err->code));
 	json_object_object_add(o, "exit", json_object_new_int(code));
 	if (cli->watcher >= 0)
-		dprintf(cli->watcher, "%s\n",
-			json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+		report_send(cli, o);
 	else
 		show_json(json_object_get(o));
 	json_object_put(o);

@@ -8,25 +8,45 @@
  */
 #include "report.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
 #include <qmp.h>
 
-#define BAR 30
+#define BAR	   30
+#define WATCHER_MS 1000 /* for one that has not read what it was sent */
 
-static bool bar_shown; /* the terminal's last line is a bar */
+static bool bar_shown;	 /* the terminal's last line is a bar */
+static bool stood_still; /* the watcher was waited for, once and in vain */
+
+/*
+ * One report is one packet: it arrives whole or not at all. What only shows that it moves
+ * is never waited for; a watcher that stands still must not hold up a migration.
+ */
+void report_send(const struct cli *cli, struct json_object *o)
+{
+	const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+	bool waits = strcmp(qmp_get_str(o, "event", ""), "progress") != 0;
+	struct pollfd p = { .fd = cli->watcher, .events = POLLOUT };
+
+	if (send(cli->watcher, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 ||
+	    errno != EAGAIN || !waits || stood_still)
+		return; /* nobody watches any more: go on without */
+	stood_still = poll(&p, 1, WATCHER_MS) != 1 ||
+		      send(cli->watcher, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0;
+}
 
 static void emit(const struct cli *cli, struct json_object *o)
 {
-	const char *line = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
-
 	if (cli->watcher < 0)
 		report_render(cli, o);
 	else
-		dprintf(cli->watcher, "%s\n", line); /* nobody watches any more: go on without */
+		report_send(cli, o);
 	json_object_put(o);
 }
 
@@ -36,16 +56,6 @@ static struct json_object *object(const char *event)
 
 	json_object_object_add(o, "event", json_object_new_string(event));
 	return o;
-}
-
-static void str(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static void num(struct json_object *o, const char *key, uint64_t value)
-{
-	json_object_object_add(o, key, json_object_new_uint64(value));
 }
 
 /* ---- what happens ------------------------------------------------------- */
@@ -59,10 +69,10 @@ static void on_tell(void *arg, const struct txn *t, const struct action *a)
 	};
 	struct json_object *o = object(names[a->tell]);
 
-	str(o, "txn", t->id);
-	str(o, "row", a->row ? a->row : "");
-	str(o, "text", a->text);
-	num(o, "ms", a->took_ms);
+	json_add_str(o, "txn", t->id);
+	json_add_str(o, "row", a->row ? a->row : "");
+	json_add_str(o, "text", a->text);
+	json_add_num(o, "ms", a->took_ms);
 	emit(arg, o);
 }
 
@@ -70,14 +80,14 @@ static void on_progress(void *arg, const struct vm_progress *p, enum vm_mig mig)
 {
 	struct json_object *o = object("progress");
 
-	str(o, "status", vm_mig_name(mig));
-	num(o, "total", p->total);
-	num(o, "remaining", p->remaining);
-	num(o, "transferred", p->transferred);
-	num(o, "dirty-bytes-per-second", p->dirty_rate * p->page_bytes);
-	num(o, "bytes-per-second", (uint64_t)(p->mbps * 1e6 / 8));
-	num(o, "pass", p->pass);
-	num(o, "ms", p->total_ms);
+	json_add_str(o, "status", vm_mig_name(mig));
+	json_add_num(o, "total", p->total);
+	json_add_num(o, "remaining", p->remaining);
+	json_add_num(o, "transferred", p->transferred);
+	json_add_num(o, "dirty-bytes-per-second", p->dirty_rate * p->page_bytes);
+	json_add_num(o, "bytes-per-second", (uint64_t)(p->mbps * 1e6 / 8));
+	json_add_num(o, "pass", p->pass);
+	json_add_num(o, "ms", p->total_ms);
 	emit(arg, o);
 }
 
@@ -90,12 +100,15 @@ void report_end(const struct cli *cli, const struct txn *t)
 {
 	struct json_object *o = object("end");
 
-	str(o, "guest", cli->guest.name);
-	str(o, "txn", t->id);
-	str(o, "operation", txn_op_name(t->op));
-	str(o, "end", txn_end_name(t->end));
-	str(o, "reason", t->end == END_DONE ? "" : t->reason.text);
-	num(o, "exit", (uint64_t)cli_exit_end(t->end));
+	json_add_str(o, "guest", cli->guest.name);
+	json_add_str(o, "txn", t->id);
+	json_add_str(o, "operation", txn_op_name(t->op));
+	json_add_str(o, "end", txn_end_name(t->end));
+	json_add_str(o, "reason",
+		     t->end == END_DONE	 ? ""
+		     : t->reason.text[0] ? t->reason.text
+					 : "what stopped it is not on record");
+	json_add_num(o, "exit", (uint64_t)cli_exit_end(t->end));
 	emit(cli, o);
 }
 
@@ -103,7 +116,7 @@ void report_text(const struct cli *cli, const char *text)
 {
 	struct json_object *o = object("text");
 
-	str(o, "text", text);
+	json_add_str(o, "text", text);
 	emit(cli, o);
 }
 

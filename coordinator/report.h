@@ -11,6 +11,12 @@
 /* Show one object as the user asked for it; borrowed. */
 void report_render(const struct cli *cli, struct json_object *o);
 
+/* Send one object to the command that watches; borrowed. */
+void report_send(const struct cli *cli, struct json_object *o);
+
+/* The longest report: the table of a guest with LS_CPUS_MAX vCPUs. */
+#define REPORT_BYTES (256 * 1024)
+
 /* Text of the command itself, several lines, for standard output. */
 void report_text(const struct cli *cli, const char *text);
 

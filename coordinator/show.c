@@ -53,7 +53,7 @@ static void show_mem(FILE *f, const struct vm *vm, const struct vm_mem *m)
 
 	show_size(size, sizeof(size), m->size);
 	show_size(max, sizeof(max), m->max);
-	show_size(online, sizeof(online), m->guest_online < m->size ? m->guest_online : m->size);
+	show_size(online, sizeof(online), vm_mem_online(m));
 	fprintf(f, "  %-24s  %-10s %s", m->id, m->kind == VM_DIMM ? "dimm" : "virtio-mem", size);
 	if (m->kind == VM_VIRTIO_MEM)
 		fprintf(f, " of %s", max);
@@ -62,12 +62,28 @@ static void show_mem(FILE *f, const struct vm *vm, const struct vm_mem *m)
 	fprintf(f, "%s%s\n", trouble ? "  ! " : "", trouble ? trouble : "");
 }
 
+/* Words of the guest's, or of another's, between our own. */
+static void put(FILE *f, const char *before, const char *text, const char *after)
+{
+	fputs(before, f);
+	cli_put(f, text);
+	fputs(after, f);
+}
+
+static void show_agent(FILE *f, const struct vm *vm)
+{
+	fputs("agent: lockstep-agent", f);
+	if (vm->lock_txn[0])
+		put(f, ", lock held by ", vm->lock_txn, "");
+	if (vm->window_txn[0])
+		put(f, ", migration window open for ", vm->window_txn, "");
+	fputc('\n', f);
+}
+
 static void show_guest(FILE *f, const struct vm *vm)
 {
 	if (vm->agent == AGENT_LOCKSTEP && vm->agent_answers)
-		fprintf(f, "agent: lockstep-agent%s%s%s%s\n",
-			vm->lock_txn[0] ? ", lock held by " : "", vm->lock_txn,
-			vm->window_txn[0] ? ", migration window open for " : "", vm->window_txn);
+		show_agent(f, vm);
 	else if (vm->agent == AGENT_QGA)
 		fprintf(f,
 			"agent: QEMU's guest agent only: CPUs can be brought online, %u are; not\n"
@@ -76,10 +92,10 @@ static void show_guest(FILE *f, const struct vm *vm)
 			"does\n",
 			vm->guest_cpus_online);
 	else if (vm->agent == AGENT_LOCKSTEP)
-		fprintf(f, "agent: silent just now (%s)\n", vm->agent_text);
+		put(f, "agent: silent just now (", vm->agent_text, ")\n");
 	else
-		fprintf(f, "agent: none answers (%s): what the guest has online is not known\n",
-			vm->agent_text);
+		put(f, "agent: none answers (", vm->agent_text,
+		    "): what the guest has online is not known\n");
 	if (vm->restore_pending)
 		fprintf(f,
 			"  ! CPUs that a migration window forced online could not be taken offline "
@@ -88,17 +104,18 @@ static void show_guest(FILE *f, const struct vm *vm)
 
 static void show_qemu(FILE *f, const char *name, const struct vm *vm)
 {
-	fprintf(f, "%s: %s, QEMU %u.%u.%u, %s\n", name, vm_run_name(vm->run), vm->version / 10000,
-		vm->version / 100 % 100, vm->version % 100, vm->machine);
+	fprintf(f, "%s: %s, QEMU %u.%u.%u", name, vm_run_name(vm->run), vm->version / 10000,
+		vm->version / 100 % 100, vm->version % 100);
+	put(f, ", ", vm->machine, "\n");
 	if (vm_mig_under_way(vm->mig))
 		fprintf(f, "migration: %s\n", vm_mig_name(vm->mig));
 	if (vm->surrendered)
 		fprintf(f, "  ! this QEMU has given its guest away; it must not be continued\n");
-	if (vm->claimed_by[0])
-		fprintf(f,
-			"  ! claimed by transaction %s; if no lockstep runs, it was interrupted: "
-			"lockstep recover %s\n",
-			vm->claimed_by, name);
+	if (vm->claimed_by[0]) {
+		put(f, "  ! claimed by transaction ", vm->claimed_by, "");
+		fprintf(f, "; if no lockstep runs, it was interrupted: lockstep recover %s\n",
+			name);
+	}
 }
 
 void show_vm(FILE *f, const char *name, const struct vm *vm)
@@ -148,7 +165,7 @@ static void mem_side(char *buf, size_t len, const struct vm_mem *m)
 		return;
 	}
 	show_size(size, sizeof(size), m->size);
-	show_size(online, sizeof(online), m->guest_online < m->size ? m->guest_online : m->size);
+	show_size(online, sizeof(online), vm_mem_online(m));
 	snprintf(buf, len, "%s, %s online", size, online);
 }
 

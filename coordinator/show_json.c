@@ -6,12 +6,12 @@
 
 #include <json-c/json.h>
 
-static void add_str(struct json_object *o, const char *key, const char *value)
+void json_add_str(struct json_object *o, const char *key, const char *value)
 {
 	json_object_object_add(o, key, json_object_new_string(value));
 }
 
-static void add_num(struct json_object *o, const char *key, uint64_t value)
+void json_add_num(struct json_object *o, const char *key, uint64_t value)
 {
 	json_object_object_add(o, key, json_object_new_uint64(value));
 }
@@ -27,15 +27,15 @@ static struct json_object *cpu_json(const struct vm *vm, unsigned slot)
 	struct json_object *o = json_object_new_object();
 	const char *trouble = vm_cpu_trouble(vm, slot);
 
-	add_num(o, "slot", slot);
+	json_add_num(o, "slot", slot);
 	add_bool(o, "plugged", c->plugged);
-	add_str(o, "id", c->id);
+	json_add_str(o, "id", c->id);
 	json_object_object_add(o, "guest-cpu", json_object_new_int(c->present ? c->guest_cpu : -1));
 	add_bool(o, "present", c->present);
 	add_bool(o, "device", c->device);
 	add_bool(o, "kernel", c->kernel);
 	if (trouble)
-		add_str(o, "trouble", trouble);
+		json_add_str(o, "trouble", trouble);
 	return o;
 }
 
@@ -44,15 +44,15 @@ static struct json_object *mem_json(const struct vm *vm, const struct vm_mem *m)
 	struct json_object *o = json_object_new_object();
 	const char *trouble = vm_mem_trouble(vm, m);
 
-	add_str(o, "id", m->id);
-	add_str(o, "kind", m->kind == VM_DIMM ? "dimm" : "virtio-mem");
+	json_add_str(o, "id", m->id);
+	json_add_str(o, "kind", m->kind == VM_DIMM ? "dimm" : "virtio-mem");
 	add_bool(o, "plugged", m->plugged);
-	add_num(o, "size", m->size);
-	add_num(o, "requested", m->requested);
-	add_num(o, "max", m->max);
-	add_num(o, "online", m->guest_online < m->size ? m->guest_online : m->size);
+	json_add_num(o, "size", m->size);
+	json_add_num(o, "requested", m->requested);
+	json_add_num(o, "max", m->max);
+	json_add_num(o, "online", vm_mem_online(m));
 	if (trouble)
-		add_str(o, "trouble", trouble);
+		json_add_str(o, "trouble", trouble);
 	return o;
 }
 
@@ -62,21 +62,21 @@ struct json_object *show_vm_json(const char *name, const struct vm *vm)
 	struct json_object *o = json_object_new_object();
 	struct json_object *cpus = json_object_new_array(), *mems = json_object_new_array();
 
-	add_str(o, "guest", name);
-	add_str(o, "status", vm_run_name(vm->run));
-	add_str(o, "migration", vm_mig_name(vm->mig));
-	add_str(o, "machine", vm->machine);
-	add_str(o, "agent", agents[vm->agent]);
+	json_add_str(o, "guest", name);
+	json_add_str(o, "status", vm_run_name(vm->run));
+	json_add_str(o, "migration", vm_mig_name(vm->mig));
+	json_add_str(o, "machine", vm->machine);
+	json_add_str(o, "agent", agents[vm->agent]);
 	add_bool(o, "agent-answers", vm->agent_answers);
-	add_str(o, "lock", vm->lock_txn);
-	add_str(o, "window", vm->window_txn);
-	add_str(o, "claimed-by", vm->claimed_by);
-	add_num(o, "vcpus", vm_vcpus(vm));
-	add_num(o, "vcpus-max", vm_vcpus_max(vm));
-	add_num(o, "vcpus-online", vm_vcpus_online(vm));
-	add_num(o, "memory", vm_memory(vm));
-	add_num(o, "memory-max", vm->mem_max);
-	add_num(o, "memory-online", vm_memory_online(vm));
+	json_add_str(o, "lock", vm->lock_txn);
+	json_add_str(o, "window", vm->window_txn);
+	json_add_str(o, "claimed-by", vm->claimed_by);
+	json_add_num(o, "vcpus", vm_vcpus(vm));
+	json_add_num(o, "vcpus-max", vm_vcpus_max(vm));
+	json_add_num(o, "vcpus-online", vm_vcpus_online(vm));
+	json_add_num(o, "memory", vm_memory(vm));
+	json_add_num(o, "memory-max", vm->mem_max);
+	json_add_num(o, "memory-online", vm_memory_online(vm));
 	for (unsigned i = 0; i < vm->n_cpus; i++)
 		json_object_array_add(cpus, cpu_json(vm, i));
 	for (unsigned i = 0; i < vm->n_mems; i++)

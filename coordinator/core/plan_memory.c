@@ -92,7 +92,7 @@ static uint64_t online_full(const struct txn *t, const struct view *v, unsigned 
 		return is_dimm(t, item) ? LEVEL_ALL : m->size;
 	if (is_dimm(t, item))
 		return m->size && m->guest_online >= m->size;
-	return m->guest_online < m->size ? m->guest_online : m->size;
+	return vm_mem_online(m);
 }
 
 /* The guest's virtio-mem driver takes its blocks offline by itself when it gives them back. */

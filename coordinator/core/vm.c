@@ -117,7 +117,7 @@ uint64_t vm_memory(const struct vm *vm)
  * A virtio-mem device may give a memory block only in part, and the block is
  * online as a whole: never count more than the device has given.
  */
-static uint64_t mem_online(const struct vm_mem *m)
+uint64_t vm_mem_online(const struct vm_mem *m)
 {
 	return m->guest_online < m->size ? m->guest_online : m->size;
 }
@@ -127,7 +127,7 @@ uint64_t vm_memory_online(const struct vm *vm)
 	uint64_t sum = vm->mem_boot;
 
 	for (unsigned i = 0; i < vm->n_mems; i++)
-		sum += vm->mems[i].plugged ? mem_online(&vm->mems[i]) : 0;
+		sum += vm->mems[i].plugged ? vm_mem_online(&vm->mems[i]) : 0;
 	return sum;
 }
 
@@ -164,7 +164,7 @@ const char *vm_mem_trouble(const struct vm *vm, const struct vm_mem *m)
 		return "the guest has not followed the request yet";
 	if (!vm->agent_answers || vm->agent != AGENT_LOCKSTEP)
 		return NULL;
-	if (mem_online(m) < m->size)
+	if (vm_mem_online(m) < m->size)
 		return "plugged, but not all of it is online in the guest";
 	return NULL;
 }

@@ -231,6 +231,9 @@ unsigned vm_vcpus_online(const struct vm *vm);
 uint64_t vm_memory(const struct vm *vm);
 uint64_t vm_memory_online(const struct vm *vm);
 
+/* Of one device, and never more than it has given. */
+uint64_t vm_mem_online(const struct vm_mem *m);
+
 /**
  * vm_cpu_trouble() - Whether the views of one CPU agree
  * @vm:   the guest
