@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One guest as the driver sees it, against a QEMU and an agent that misbehave on
+ * purpose: both are served in this process, on the same event loop.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#include <lockstep/log.h>
+#include <qmp_serve.h>
+
+#include "../../coordinator/hv_private.h"
+
+#define HANG_MS	 20000 /* nothing here takes as long, unless it hangs */
+#define FLUSH_MS 20    /* what was answered has left by then */
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+void log_sink(int priority, const char *fmt, ...)
+{
+	(void)priority, (void)fmt;
+}
+
+/* ---- a server on the loop ------------------------------------------------ */
+
+/**
+ * struct server - A fake QEMU or agent behind a socket of its own
+ * @closes: it hangs up on whoever connects; @opened counts them
+ */
+struct server {
+	enum qmp_dialect dialect;
+	const struct qmp_verb *verbs;
+	bool closes;
+	unsigned opened;
+	int fd;
+	char path[64];
+	struct qmp_peer *peer;
+	sd_event_source *listening, *io, *flush;
+};
+
+static sd_event *loop;
+static struct server qemu, agent;
+static struct hv *hv;
+static char dir[] = "/tmp/lockstep-hv-XXXXXX";
+
+static void hang_up(struct server *s)
+{
+	s->io = sd_event_source_disable_unref(s->io);
+	s->flush = sd_event_source_disable_unref(s->flush);
+	qmp_peer_free(s->peer);
+	s->peer = NULL;
+}
+
+static void turn(struct server *s, uint32_t revents)
+{
+	if (qmp_peer_dispatch(s->peer, (short)revents) < 0)
+		hang_up(s);
+	else
+		sd_event_source_set_io_events(s->io, (uint32_t)qmp_peer_poll_events(s->peer));
+}
+
+static int on_io(sd_event_source *src, int fd, uint32_t revents, void *arg)
+{
+	(void)src, (void)fd;
+	turn(arg, revents);
+	return 0;
+}
+
+static int on_connect(sd_event_source *src, int fd, uint32_t revents, void *arg)
+{
+	struct qmp_peer_options options = { .calls = 64 };
+	struct server *s = arg;
+	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)src, (void)revents;
+	s->opened++;
+	if (s->closes || s->peer) {
+		close(peer);
+		return 0;
+	}
+	options.dialect = s->dialect;
+	options.verbs = s->verbs;
+	s->peer = qmp_peer_new(peer, &options);
+	sd_event_add_io(loop, &s->io, qmp_peer_fd(s->peer), EPOLLIN, on_io, s);
+	turn(s, 0);
+	return 0;
+}
+
+static void serve(struct server *s, const char *name, enum qmp_dialect dialect,
+		  const struct qmp_verb *verbs)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	*s = (struct server){ .dialect = dialect, .verbs = verbs };
+	snprintf(s->path, sizeof(s->path), "%s/%s", dir, name);
+	memcpy(sun.sun_path, s->path, sizeof(s->path));
+	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(s->fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	assert_int_equal(listen(s->fd, 8), 0);
+	sd_event_add_io(loop, &s->listening, s->fd, EPOLLIN, on_connect, s);
+}
+
+static void end(struct server *s)
+{
+	hang_up(s);
+	sd_event_source_disable_unref(s->listening);
+	close(s->fd);
+	unlink(s->path);
+}
+
+/* ---- what QEMU says ------------------------------------------------------ */
+
+static const char *cpus = "[]";
+static bool cuts_at_the_end; /* QEMU ends before the last question of a look is answered */
+
+static void answer(struct qmp_call *call, const char *text)
+{
+	struct json_object *v = NULL;
+
+	assert_int_equal(qmp_parse(text, strlen(text), NULL, NULL, &v), 0);
+	qmp_reply(call, v);
+}
+
+static int on_flushed(sd_event_source *src, uint64_t now, void *arg)
+{
+	(void)src, (void)now;
+	hang_up(arg);
+	return 0;
+}
+
+static void do_status(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(void)args, (void)arg;
+	answer(call, "{\"running\":true,\"singlestep\":false,\"status\":\"running\"}");
+}
+
+static void do_version(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(void)args, (void)arg;
+	answer(call, "{\"qemu\":{\"major\":7,\"minor\":2,\"micro\":22},\"package\":\"\"}");
+}
+
+static void do_get(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	const char *path = qmp_get_str(args, "path", "");
+
+	(void)arg;
+	if (!strcmp(qmp_get_str(args, "property", ""), "type"))
+		answer(call, "\"pc-q35-7.2-machine\"");
+	else if (cuts_at_the_end && strstr(path, SURRENDERED_ID))
+		sd_event_add_time_relative(loop, &qemu.flush, CLOCK_MONOTONIC, FLUSH_MS * 1000, 1,
+					   on_flushed, &qemu);
+	else
+		qmp_reply_error(call, "GenericError", "no such thing");
+}
+
+static void do_cpus(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(void)args, (void)arg;
+	answer(call, cpus);
+}
+
+static void do_nothing(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(void)args, (void)arg;
+	qmp_reply(call, NULL);
+}
+
+static void do_empty_list(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(void)args, (void)arg;
+	answer(call, "[]");
+}
+
+static const struct qmp_field get_fields[] = {
+	{ "path", QMP_STRING, false, 0, 200, 0, "of an object" },
+	{ "property", QMP_STRING, true, 0, 200, 0, "of it" },
+};
+
+static const struct qmp_verb qemu_verbs[] = {
+	{ "query-status", do_status, NULL, 0 },
+	{ "query-version", do_version, NULL, 0 },
+	{ "qom-get", do_get, get_fields, COUNT(get_fields) },
+	{ "qom-list", do_empty_list, get_fields, COUNT(get_fields) },
+	{ "query-hotpluggable-cpus", do_cpus, NULL, 0 },
+	{ "query-migrate", do_nothing, NULL, 0 },
+	{ "query-migrate-capabilities", do_empty_list, NULL, 0 },
+	{ 0 },
+};
+
+/* ---- what the agent says ------------------------------------------------- */
+
+static bool stops_when_asked; /* the guest is stopped in the middle of a look */
+static struct qmp_call *held;
+static unsigned renewals, refusals;
+
+static void do_guest_status(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(void)args, (void)arg;
+	if (!stops_when_asked) {
+		qmp_reply_error(call, "GenericError", "not today");
+		return;
+	}
+	held = call;
+	qmp_peer_event(qemu.peer, "STOP", NULL);
+	turn(&qemu, 0);
+}
+
+static void do_renew(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(void)args, (void)arg;
+	if (renewals++ < refusals)
+		qmp_reply_error(call, "GenericError", "a hiccup");
+	else
+		qmp_reply(call, NULL);
+}
+
+#define FIELDS(id) ls_wire_args_##id, LS_WIRE_N(ls_wire_args_##id)
+
+static const struct qmp_verb agent_verbs[] = {
+	{ "lockstep-status", do_guest_status, NULL, 0 },
+	{ "lockstep-subscribe", do_nothing, NULL, 0 },
+	{ "lockstep-lock", do_nothing, FIELDS(LOCK) },
+	{ "lockstep-renew", do_renew, FIELDS(RENEW) },
+	{ 0 },
+};
+
+/* ---- a guest ------------------------------------------------------------- */
+
+static void on_hint(void *arg, const char *what)
+{
+	(void)arg, (void)what;
+}
+
+static void on_lost(void *arg)
+{
+	(void)arg;
+}
+
+static int begin(void **state)
+{
+	const struct hv_listener listener = { on_hint, on_lost, NULL };
+
+	(void)state;
+	cpus = "[]";
+	cuts_at_the_end = stops_when_asked = false;
+	renewals = refusals = 0;
+	held = NULL;
+	assert_int_equal(sd_event_new(&loop), 0);
+	serve(&qemu, "qmp", QMP_DIALECT_QMP, qemu_verbs);
+	serve(&agent, "agent", QMP_DIALECT_QGA, agent_verbs);
+	hv = hv_new(loop, "g1", qemu.path, agent.path, &listener);
+	return hv ? 0 : -1;
+}
+
+static int finish(void **state)
+{
+	(void)state;
+	if (held)
+		qmp_reply(held, NULL);
+	hv_free(hv);
+	end(&qemu);
+	end(&agent);
+	sd_event_unref(loop);
+	return 0;
+}
+
+static int make_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	return rmdir(dir);
+}
+
+static void run_while(const bool *go_on, uint64_t until_ms)
+{
+	while (*go_on && qmp_now_ms() < until_ms)
+		assert_true(sd_event_run(loop, 50000) >= 0);
+}
+
+static struct vm seen;
+static bool looking;
+
+static void on_look(void *arg, struct vm *vm)
+{
+	(void)arg;
+	seen = *vm;
+	looking = false;
+}
+
+/* One look; returns how long it took. */
+static uint64_t look(void)
+{
+	uint64_t since = qmp_now_ms();
+
+	vm_done(&seen);
+	looking = true;
+	hv_look(hv, on_look, NULL);
+	run_while(&looking, since + HANG_MS);
+	assert_false(looking);
+	return qmp_now_ms() - since;
+}
+
+/* ---- looks --------------------------------------------------------------- */
+
+/* The guest is stopped after it was seen to run: its agent is not waited for. */
+static void test_when_stopped_in_a_look_then_the_agent_is_not_waited_for(void **state)
+{
+	(void)state;
+	stops_when_asked = true;
+	assert_true(look() < HV_AGENT_MS / 3);
+	assert_non_null(held);
+	assert_true(seen.answers);
+	assert_false(seen.agent_answers);
+	assert_string_equal(seen.agent_text, "the guest stands still");
+}
+
+/* An agent that hangs up at once is tried a handful of times, and QEMU's part is there. */
+static void test_when_agent_hangs_up_then_not_hammered(void **state)
+{
+	(void)state;
+	agent.closes = true;
+	look();
+	assert_true(seen.answers);
+	assert_false(seen.agent_answers);
+	assert_in_range(agent.opened, 2, 6);
+}
+
+/* A connection that is lost says nothing: least of all that the source was not given away. */
+static void test_when_lost_before_the_last_answer_then_no_observation(void **state)
+{
+	(void)state;
+	cuts_at_the_end = true;
+	look();
+	assert_false(seen.answers);
+}
+
+/* Slots are ordered by their properties, however large those are. */
+static void test_when_ids_are_large_then_slots_keep_their_order(void **state)
+{
+	(void)state;
+	cpus = "[{\"type\":\"c\",\"vcpus-count\":1,\"qom-path\":\"/machine/peripheral/b\","
+	       "\"props\":{\"socket-id\":0,\"core-id\":1024}},"
+	       "{\"type\":\"c\",\"vcpus-count\":1,\"qom-path\":\"/machine/peripheral/c\","
+	       "\"props\":{\"socket-id\":1,\"core-id\":0}},"
+	       "{\"type\":\"c\",\"vcpus-count\":1,\"qom-path\":\"/machine/peripheral/a\","
+	       "\"props\":{\"socket-id\":0,\"core-id\":3}}]";
+	look();
+	assert_int_equal(seen.n_cpus, 3);
+	assert_string_equal(seen.cpus[0].id, "a");
+	assert_string_equal(seen.cpus[1].id, "b");
+	assert_string_equal(seen.cpus[2].id, "c");
+}
+
+/* ---- what is read -------------------------------------------------------- */
+
+/* What is no number of a slot is none, least of all slot 0. */
+static void test_when_slot_is_no_number_then_none(void **state)
+{
+	unsigned slot = 77;
+
+	(void)state;
+	assert_false(hv_slot_number("", 8, &slot));
+	assert_false(hv_slot_number("x", 8, &slot));
+	assert_false(hv_slot_number("-1", 8, &slot));
+	assert_false(hv_slot_number("3x", 8, &slot));
+	assert_false(hv_slot_number("8", 8, &slot));
+	assert_int_equal(slot, 77);
+	assert_true(hv_slot_number("7", 8, &slot));
+	assert_int_equal(slot, 7);
+}
+
+/* A transaction's name is in an alphabet; whoever has another is not one of ours. */
+static void test_when_txn_has_escapes_then_unreadable(void **state)
+{
+	char txn[LS_TXN_BYTES];
+
+	(void)state;
+	hv_copy_txn(txn, "18c2a.7f");
+	assert_string_equal(txn, "18c2a.7f");
+	hv_copy_txn(txn, "\033[2J");
+	assert_string_equal(txn, "(unreadable)");
+}
+
+/* ---- the lease ----------------------------------------------------------- */
+
+static bool asking;
+static struct ls_err reply;
+
+static void on_reply(void *arg, const struct ls_err *err)
+{
+	(void)arg;
+	reply = *err;
+	asking = false;
+}
+
+static void lock(void)
+{
+	struct txn t = { .id = "t1", .epoch = 1, .agent = AGENT_LOCKSTEP };
+	struct hv_request rq = { .verb = VERB_GUEST_LOCK, .t = &t, .side = SIDE_SRC };
+
+	asking = true;
+	hv_ask(hv, &rq, on_reply, NULL);
+	run_while(&asking, qmp_now_ms() + HANG_MS);
+	assert_int_equal(reply.code, 0);
+}
+
+static void until_renewed(unsigned n)
+{
+	uint64_t until = qmp_now_ms() + HANG_MS;
+
+	while (renewals < n && qmp_now_ms() < until)
+		assert_true(sd_event_run(loop, 50000) >= 0);
+	assert_true(renewals >= n);
+}
+
+/* A refused renewal is tried again, and before the first short lease is over. */
+static void test_when_renewal_is_refused_then_tried_again_in_time(void **state)
+{
+	uint64_t since;
+
+	(void)state;
+	refusals = 1;
+	look();
+	since = qmp_now_ms();
+	lock();
+	until_renewed(2);
+	assert_true(qmp_now_ms() - since < LS_LEASE_FIRST_MAX_MS / 2);
+}
+
+/* The connection goes while the lease is held: renewed as soon as there is another. */
+static void test_when_connection_was_lost_then_renewed_on_the_next(void **state)
+{
+	(void)state;
+	refusals = 1;
+	look();
+	lock();
+	until_renewed(1);
+	hang_up(&agent);
+	look();
+	until_renewed(2);
+}
+
+/* A lease counts from when it was asked for: what is known is never more than granted. */
+static void test_when_granted_then_counted_from_the_sending(void **state)
+{
+	uint64_t now;
+
+	(void)state;
+	look();
+	lock();
+	until_renewed(1);
+	now = qmp_now_ms();
+	run_while(&(bool){ true }, now + FLUSH_MS);
+	assert_true(hv->lease_until_ms > now + LS_LEASE_FIRST_MAX_MS);
+	assert_true(hv->lease_until_ms <= now + LEASE_MS);
+}
+
+#define test(fn) cmocka_unit_test_setup_teardown(fn, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(test_when_stopped_in_a_look_then_the_agent_is_not_waited_for),
+		test(test_when_agent_hangs_up_then_not_hammered),
+		test(test_when_lost_before_the_last_answer_then_no_observation),
+		test(test_when_ids_are_large_then_slots_keep_their_order),
+		cmocka_unit_test(test_when_slot_is_no_number_then_none),
+		cmocka_unit_test(test_when_txn_has_escapes_then_unreadable),
+		test(test_when_renewal_is_refused_then_tried_again_in_time),
+		test(test_when_connection_was_lost_then_renewed_on_the_next),
+		test(test_when_granted_then_counted_from_the_sending),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
