@@ -205,11 +205,15 @@ static void end(struct window *w)
 	w->deadline_ms = 0;
 	w->closing = false;
 	memcpy(txn, w->txn, sizeof(txn));
+	/*
+	 * First the record, then the lock: an agent killed in between must not find a window
+	 * open that a user's write has come after (tests/model: RELEASE_BEFORE_RECORD).
+	 */
+	window_save_locked(w);
 	if (w->mode != WINDOW_OFF) {
 		lock_set_window(w->lock, false);
 		lock_release(w->lock, txn, NULL);
 	}
-	window_save_locked(w);
 	pthread_mutex_unlock(&w->mutex);
 	log_info("window: %s, transaction %s", state_names[state], txn);
 	tell(w, "closed");
