@@ -14,7 +14,7 @@
  *	incli*.c   the other end of the local socket               (another process)
  *	device.c, cpuhp.c, memory.c, window.c, doctor.c            (transaction thread)
  *	cpu_rows.c                         (transaction thread, and the CPU's worker)
- *	worker.c, workers.c                                        (one thread a CPU)
+ *	worker.c, workers.c, cpu_meet.c                            (one thread a CPU)
  */
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H

@@ -14,6 +14,16 @@ struct sysfs;
 
 extern const struct device_bus cpu_bus;
 
+/**
+ * cpu_meet() - Prove that CPUs run: their workers meet and compare clocks
+ * @set: CPUs that are online; none is fine
+ *
+ * Context: transaction thread; blocks, at most a few seconds.
+ * Return:  0 proved, 1 unverified (a worker could not be tied to its CPU), -ETIMEDOUT
+ *          (one does not run), -EIO (one runs elsewhere, or its clock is behind), -EAGAIN.
+ */
+int cpu_meet(struct model *m, const struct cpus *set, struct ls_err *err);
+
 /* Read both views of a CPU again: the bus's look, for the rows of the table, too. */
 int cpu_look(struct device *dev, struct ls_err *err);
 

@@ -15,6 +15,7 @@
 #include <lockstep/wire.h>
 
 #include "classes.h"
+#include "cpu.h"
 #include "device.h"
 #include "hook_window.h"
 #include "lock.h"
@@ -360,6 +361,41 @@ void window_restore(struct window *w, struct window_result *result)
 	pthread_mutex_unlock(&w->mutex);
 }
 
+static struct cpus forced_online(struct window *w)
+{
+	struct cpus set;
+	int cpu;
+
+	pthread_mutex_lock(&w->mutex);
+	set = w->forced;
+	pthread_mutex_unlock(&w->mutex);
+	for (cpu = 0; cpu < LS_CPUS_MAX; cpu++) {
+		const struct device *dev =
+			cpus_has(&set, cpu) ? model_find(w->model, DEVICE_CPU, cpu) : NULL;
+
+		if (!dev || !dev->online || !dev->kernel)
+			cpus_del(&set, cpu);
+	}
+	return set;
+}
+
+/*
+ * Whichever side goes on: what was forced online has come along and runs. It is taken
+ * offline whatever the answer is; the log keeps the answer.
+ */
+static void prove_forced(struct window *w)
+{
+	struct cpus set = forced_online(w);
+	struct ls_err err = { 0 };
+	int r = cpu_meet(w->model, &set, &err);
+
+	if (r < 0)
+		log_error("window: the CPUs that were forced online: %s", err.text);
+	else if (cpus_count(&set))
+		log_info("window: %d CPUs that were forced online have met%s", cpus_count(&set),
+			 r == 1 ? ", not all of them verified" : ": they run");
+}
+
 /* What a close has to do: 0 close, 1 nothing, 2 only pending CPUs, or -EPERM. */
 static int close_kind(struct window *w, const char *txn, char *ret_txn, enum window_mode *ret_mode,
 		      struct ls_err *err)
@@ -401,8 +437,10 @@ int window_close(struct window *w, const char *txn, struct window_result *result
 		return r;
 	hook_window_closes(w->model->hooks, owner);
 	window_honour(w);
-	if (mode != WINDOW_OFF)
+	if (mode != WINDOW_OFF) {
+		prove_forced(w);
 		window_restore(w, result);
+	}
 	end(w);
 	hook_window_closed(w->model->hooks, owner);
 	if (mode != WINDOW_OFF)

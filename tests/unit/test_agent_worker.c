@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "../../guest-agent/cpu.h"
 #include "../../guest-agent/cpus.h"
 #include "../../guest-agent/workers.h"
 
@@ -140,6 +141,39 @@ static void test_when_unparked_then_it_accepts_again(void **state)
 	assert_int_equal(worker_queue(w, &n.item), 0);
 	assert_int_equal(worker_park(w, PATIENCE_MS), 0);
 	assert_int_equal(ran, 1);
+	worker_free(w);
+}
+
+static int pins;
+
+static int count_pins(pthread_t thread, int cpu)
+{
+	(void)thread;
+	pins += cpu >= 0;
+	return 0;
+}
+
+static int at_home(int cpu)
+{
+	return cpu;
+}
+
+/*
+ * The kernel forgets the tie of a thread whose CPU goes away, and somebody else may have
+ * taken it away and brought it back: every unpark ties it anew.
+ */
+static void test_when_unparked_then_it_is_tied_anew(void **state)
+{
+	const struct worker_ops counting = { count_pins, at_home, NULL };
+	struct worker *w = worker_new(0, &counting);
+
+	(void)state;
+	pins = 0;
+	assert_int_equal(worker_unpark(w), 0);
+	assert_int_equal(worker_park(w, PATIENCE_MS), 0);
+	assert_int_equal(worker_unpark(w), 0);
+	assert_int_equal(worker_unpark(w), 1);
+	assert_int_equal(pins, 3);
 	worker_free(w);
 }
 
@@ -313,6 +347,93 @@ static void test_when_one_does_not_come_then_the_meeting_is_off(void **state)
 	close(hog_gate[1]);
 }
 
+/* ---- the proof that CPUs run ------------------------------------------------------------------
+ */
+
+static int lost_cpu = -1, slow_cpu = -1, loose_cpu = -1;
+
+static int lost_pin(pthread_t thread, int cpu)
+{
+	(void)thread;
+	return cpu >= 0 && cpu == loose_cpu ? -EINVAL : 0;
+}
+
+static int lost_here(int cpu)
+{
+	return cpu == lost_cpu ? cpu + 1 : cpu;
+}
+
+static int64_t lost_now_ns(int cpu)
+{
+	return cpu >= 0 && cpu == slow_cpu ? 999 : 1000;
+}
+
+static const struct worker_ops lost = { lost_pin, lost_here, lost_now_ns };
+
+static int meet_where(int lost_one, int slow, int loose)
+{
+	struct cpus set = set_of(1, 3);
+	struct guest g;
+	int r;
+
+	lost_cpu = lost_one;
+	slow_cpu = slow;
+	loose_cpu = loose;
+	guest_init(&g, 4, 4, 0);
+	g.model.workers.ops = &lost;
+	r = cpu_meet(&g.model, &set, NULL);
+	guest_done(&g);
+	return r;
+}
+
+/* All run; one runs elsewhere; one has a clock behind; one cannot be tied: each has its answer. */
+static void test_when_cpus_meet_then_what_is_proved(void **state)
+{
+	(void)state;
+	assert_int_equal(meet_where(-1, -1, -1), 0);
+	assert_int_equal(meet_where(3, -1, -1), -EIO);
+	assert_int_equal(meet_where(-1, 1, -1), -EIO);
+	assert_int_equal(meet_where(-1, -1, 3), 1);
+}
+
+static int met[FAKE_CPUS];
+
+static int count_here(int cpu)
+{
+	__atomic_add_fetch(&met[cpu], 1, __ATOMIC_SEQ_CST);
+	return cpu;
+}
+
+static void no_result(void *arg, int cpu, int code, const struct ls_err *err)
+{
+	(void)arg;
+	(void)cpu;
+	(void)code;
+	(void)err;
+}
+
+/* A window closes: each CPU that it had forced, and no other, shows that it runs. */
+static void test_when_a_window_closes_then_the_forced_cpus_meet(void **state)
+{
+	const struct worker_ops machine = { lost_pin, count_here, lost_now_ns };
+	struct window_result result = { .failed = no_result };
+	struct guest g;
+
+	(void)state;
+	lost_cpu = slow_cpu = loose_cpu = -1;
+	guest_init(&g, 4, 2, 0);
+	g.model.workers.ops = &machine;
+	assert_int_equal(window_admit(&g.window, "t1", 1, 1000, WINDOW_FORCE, 0, NULL), 0);
+	assert_int_equal(window_open(&g.window, "t1", false, &result, NULL), 0);
+	memset(met, 0, sizeof(met));
+	assert_int_equal(window_close(&g.window, "t1", &result, NULL), 0);
+	assert_int_equal(met[2], 1);
+	assert_int_equal(met[3], 1);
+	assert_int_equal(met[0] + met[1], 0);
+	assert_true(fake_agrees(&g.kernel, 3, false));
+	guest_done(&g);
+}
+
 /* ---- load ---------------------------------------------------------------------------------- */
 
 /**
@@ -448,12 +569,15 @@ int main(void)
 		cmocka_unit_test(test_when_parked_then_what_was_accepted_has_run),
 		cmocka_unit_test(test_when_a_park_has_begun_then_work_is_refused_at_once),
 		cmocka_unit_test(test_when_unparked_then_it_accepts_again),
+		cmocka_unit_test(test_when_unparked_then_it_is_tied_anew),
 		cmocka_unit_test(test_when_the_cpu_is_real_then_its_worker_is_there),
 		cmocka_unit_test(test_when_it_cannot_be_pinned_then_it_runs_unverified),
 		cmocka_unit_test(test_when_a_hog_has_the_cpu_then_the_work_runs_unverified),
 		cmocka_unit_test(test_when_the_queue_does_not_end_then_the_park_does),
 		cmocka_unit_test(test_when_one_is_parked_then_nobody_meets),
 		cmocka_unit_test(test_when_one_does_not_come_then_the_meeting_is_off),
+		cmocka_unit_test(test_when_cpus_meet_then_what_is_proved),
+		cmocka_unit_test(test_when_a_window_closes_then_the_forced_cpus_meet),
 		cmocka_unit_test(test_when_under_load_then_nothing_is_lost_and_nobody_hangs),
 		cmocka_unit_test(test_when_idle_then_it_sleeps),
 	};
