@@ -376,13 +376,16 @@ int worker_call(struct worker *w, int (*fn)(struct worker *w, void *arg), void *
 		unsigned deadline_ms)
 {
 	struct call call = { .item.fn = run_call, .fn = fn, .arg = arg };
+	int r;
 
 	pthread_mutex_init(&call.lock, NULL);
 	worker_cond_init(&call.over);
-	call.result = worker_queue(w, &call.item);
-	if (call.result == 0)
+	r = worker_queue(w, &call.item);
+	if (r == 0) {
 		wait_call(&call, w, deadline_ms);
+		r = call.result;
+	}
 	pthread_cond_destroy(&call.over);
 	pthread_mutex_destroy(&call.lock);
-	return call.result;
+	return r;
 }
