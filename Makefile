@@ -57,10 +57,12 @@ $(B)/lockstep-agent: $(call obj,guest-agent/agent.c $(AGENT_SRC)) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS))
 
-# What the lab's initramfs carries: no shared library is there.
+# What the lab's initramfs carries: no shared library is there. Shown only if it fails: the
+# linker warns about getaddrinfo(), which libqmp needs for tcp: addresses and the agent never.
 $(B)/lockstep-agent-static: $(call obj,guest-agent/agent.c $(AGENT_SRC)) $(LIBQMP)
 	$(call say,LD,$@)
-	$(Q)$(CC) -pthread -static -o $@ $^ $(call pc,--static --libs,$(PKGS))
+	$(Q)$(CC) -pthread -static -o $@ $^ $(call pc,--static --libs,$(PKGS)) 2>$@.log || \
+		{ cat $@.log >&2; exit 1; }
 
 $(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
 	$(call say,LD,$@)

@@ -29,6 +29,8 @@
 
 #include <qmp.h>
 
+#include "hooks.h"
+
 #define STACK_BYTES  (128 * 1024)
 #define EVENTS_BYTES 4096
 #define SETTLE_MS    200  /* for the thread to empty its queue; it takes microseconds */
@@ -128,7 +130,8 @@ static void on_open(struct guard *g, int fan, const struct fanotify_event_metada
 
 	if (engaged && !open.own) {
 		open.writes = opener_writes(ev->pid);
-		open.hook = open.writes && opener_is_child(ev->pid, g->agent);
+		open.hook = open.writes &&
+			    (opener_is_child(ev->pid, g->agent) || hooks_is_ours(ev->pid));
 	}
 	verdict = guard_judge(g->mode, engaged, &open);
 	if (verdict == GUARD_WAIT) {

@@ -29,6 +29,8 @@ const char incli_help[] =
 	"  offline memory N...\n"
 	"  doctor [--fix]           name what is out of step, and heal it\n"
 	"  watch [N]                print changes as they happen; end after N of them\n"
+	"  fail cpu N ROW           the next visit of this row of the CPU's table fails, once:\n"
+	"                           for tests; `status` names the rows where CPUs stand\n"
 	"They take the same hotplug lock as the host's requests, and are refused while it is\n"
 	"taken. Exit status: 0 done, 1 refused or failed, 2 not understood, 3 no agent answers,\n"
 	"4 somebody else has the lock, 5 the doctor has found something that is not healed.\n";
@@ -114,6 +116,20 @@ static enum incli_exit do_doctor(struct incli *c, int argc, char **argv)
 	return left ? INCLI_FINDINGS : INCLI_OK;
 }
 
+static enum incli_exit do_fail(struct incli *c, int argc, char **argv)
+{
+	struct json_object *args = json_object_new_object(), *reply;
+
+	(void)argc;
+	json_object_object_add(args, "cpu", json_object_new_int64(strtoll(argv[2], NULL, 10)));
+	json_object_object_add(args, "row", json_object_new_string(argv[3]));
+	reply = incli_ask(c, "lockstep-fail", args);
+	if (!reply)
+		return incli_failed(c);
+	json_object_put(reply);
+	return INCLI_OK;
+}
+
 static enum incli_exit do_online(struct incli *c, int argc, char **argv)
 {
 	return incli_change(c, true, argc, argv);
@@ -154,6 +170,15 @@ static bool check_watch(int argc, char **argv)
 	return false;
 }
 
+static bool check_fail(int argc, char **argv)
+{
+	if (argc == 4 && !strcmp(argv[1], "cpu") && argv[2][0] &&
+	    !argv[2][strspn(argv[2], "0123456789")])
+		return true;
+	incli_usage("fail takes one CPU and a row of its table: 'fail cpu 3 ap:alive'");
+	return false;
+}
+
 static bool check_change(int argc, char **argv)
 {
 	return incli_change_check(argv[0], argc, argv);
@@ -166,7 +191,7 @@ static const struct command {
 } commands[] = {
 	{ "status", check_alone, do_status },	 { "online", check_change, do_online },
 	{ "offline", check_change, do_offline }, { "doctor", check_doctor, do_doctor },
-	{ "watch", check_watch, do_watch },
+	{ "watch", check_watch, do_watch },	 { "fail", check_fail, do_fail },
 };
 
 static const struct command *find_command(const char *name)
@@ -184,8 +209,8 @@ static enum incli_exit unknown(const char *name)
 	if (!strcmp(name, "plug") || !strcmp(name, "unplug") || !strcmp(name, "migrate") ||
 	    !strcmp(name, "vcpus") || !strcmp(name, "memory"))
 		return incli_usage("'%s' is for the host: there, run `lockstep %s`", name, name);
-	return incli_usage("there is no command '%s': status, online, offline, doctor or watch",
-			   name);
+	return incli_usage(
+		"there is no command '%s': status, online, offline, doctor, watch or fail", name);
 }
 
 /* ---- the way to the agent --------------------------------------------------------- */

@@ -48,6 +48,21 @@ static void show_window(struct json_object *window)
 	putchar('\n');
 }
 
+/* Only what is remarkable: a CPU at the end of its table has nothing to tell. */
+static void show_table(struct json_object *cpu)
+{
+	const char *failed = qmp_get_str(cpu, "failed-row", NULL);
+
+	if (failed)
+		printf("  last failure: %s: %s", failed,
+		       strerror((int)-qmp_get_int(cpu, "failed-code", 0)));
+	if (qmp_get_bool(cpu, "stuck", false))
+		printf("  stuck at %s: lockstep-agent doctor --fix", qmp_get_str(cpu, "row", "?"));
+	if (qmp_get_bool(cpu, "unverified", false))
+		printf("  not verified: no thread could be tied to it");
+	putchar('\n');
+}
+
 static void show_cpu(struct json_object *cpu)
 {
 	bool device = qmp_get_bool(cpu, "device", false);
@@ -58,8 +73,9 @@ static void show_cpu(struct json_object *cpu)
 		note = "  out of step: lockstep-agent doctor --fix";
 	else if (qmp_get_bool(cpu, "fixed", false))
 		note = "  cannot go offline";
-	printf("%5" PRId64 " %5" PRId64 "  %-11s  %-7s%s\n", qmp_get_int(cpu, "cpu", -1),
+	printf("%5" PRId64 " %5" PRId64 "  %-11s  %-7s%s", qmp_get_int(cpu, "cpu", -1),
 	       qmp_get_int(cpu, "slot", -1), on(device), on(kernel), note);
+	show_table(cpu);
 }
 
 static void show_run(struct json_object *run, int64_t block_bytes)

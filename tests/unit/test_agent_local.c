@@ -314,6 +314,21 @@ static void test_when_one_of_several_fails_then_it_is_named(void **state)
 	assert_true(fake_agrees(&f->kernel, 2, false));
 }
 
+/* A row is made to fail once: the command says where, and the next one succeeds. */
+static void test_when_a_row_is_made_to_fail_then_the_next_change_fails_there(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(command(f, "fail cpu 3 kernel:online"), INCLI_OK);
+	assert_int_equal(command(f, "online cpu 3"), INCLI_FAILED);
+	expect_text(f, "cpu3 kernel:online: made to fail");
+	assert_true(fake_agrees(&f->kernel, 3, false));
+	assert_int_equal(command(f, "status"), INCLI_OK);
+	expect_text(f, "last failure: kernel:online: Resource temporarily unavailable\n");
+	assert_int_equal(command(f, "online cpu 3"), INCLI_OK);
+	assert_true(fake_agrees(&f->kernel, 3, true));
+}
+
 /* ---- mistakes ---------------------------------------------------------------------------- */
 
 /* Each mistake has an answer that names what would have been right, and changes nothing. */
@@ -337,6 +352,8 @@ static void test_when_a_command_is_mistaken_then_the_answer_helps(void **state)
 		{ "online cpu 3,,4", INCLI_USAGE, "'3,,4' is no number" },
 		{ "online cpu 99999999999999999999", INCLI_USAGE, "is no number" },
 		{ "online memory cpu3", INCLI_USAGE, "no number of a memory block" },
+		{ "fail cpu 3", INCLI_USAGE, "'fail cpu 3 ap:alive'" },
+		{ "fail cpu 3 no:row", INCLI_FAILED, "no row 'no:row'" },
 		{ "doctor --heal", INCLI_USAGE, "nothing but --fix: '--heal'" },
 		{ "watch out", INCLI_USAGE, "a number of changes: 'out'" },
 		{ "online cpu 9", INCLI_FAILED, "no cpu9; nothing was changed" },
@@ -370,6 +387,7 @@ static void test_when_no_agent_runs_then_that_is_said(void **state)
 /* The file is root's; and whoever gets past the file is asked for by the kernel. */
 static void test_when_another_user_connects_then_he_is_turned_away(void **state)
 {
+	static const char ask[] = "{\"execute\": \"guest-ping\"}\n";
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct fixture *f = *state;
 	struct stat st;
@@ -392,7 +410,9 @@ static void test_when_another_user_connects_then_he_is_turned_away(void **state)
 		if (setresuid(12345, 12345, 12345) < 0 ||
 		    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
 			_exit(2);
-		_exit(read(fd, &byte, 1) == 0 ? 0 : 1); /* closed, without a word */
+		if (send(fd, ask, strlen(ask), MSG_NOSIGNAL) < 0)
+			_exit(0);
+		_exit(read(fd, &byte, 1) == 1); /* closed, without a word */
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -425,6 +445,7 @@ int main(void)
 		LOCAL_TEST(test_when_the_host_has_the_lock_then_the_command_is_refused),
 		LOCAL_TEST(test_when_a_window_is_open_then_the_command_is_refused),
 		LOCAL_TEST(test_when_one_of_several_fails_then_it_is_named),
+		LOCAL_TEST(test_when_a_row_is_made_to_fail_then_the_next_change_fails_there),
 		LOCAL_TEST(test_when_a_command_is_mistaken_then_the_answer_helps),
 		LOCAL_TEST(test_when_no_agent_runs_then_that_is_said),
 		LOCAL_TEST(test_when_another_user_connects_then_he_is_turned_away),
