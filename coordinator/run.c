@@ -152,6 +152,12 @@ static enum side whom(const struct run *run, const struct action *a)
 	return guest && run->t->crossed ? SIDE_DST : a->side;
 }
 
+/* A row's time is the request's, too; holds are given back in a time of their own. */
+static unsigned limit_of(const struct row *row, enum verb verb)
+{
+	return !row || (row->mark == MARK_HOLD && verb == row->down) ? 0 : row->limit_ms;
+}
+
 static void ask(struct run *run, const struct action *a)
 {
 	const struct row *row = engine_row(run->e);
@@ -163,7 +169,7 @@ static void ask(struct run *run, const struct action *a)
 		.todo = a->todo,
 		.n = a->n,
 		.level = a->level,
-		.limit_ms = row ? row->limit_ms : 0,
+		.limit_ms = limit_of(row, a->verb),
 	};
 
 	hv_ask(run->hv[rq.side], &rq, on_reply, request_new(run, a->req));
