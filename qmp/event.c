@@ -26,10 +26,11 @@ void qmp_event_done(struct qmp_event *event)
 
 int event_pop(struct event_queue *q, struct qmp_event *ret_event)
 {
-	struct queued_event *oldest = &q->ring[q->head];
+	struct queued_event *oldest;
 
 	if (!q->n)
-		return 0;
+		return 0; /* without an event so far there is not even a ring */
+	oldest = &q->ring[q->head];
 	*ret_event = oldest->event;
 	ret_event->dropped = q->lost;
 	q->lost = 0;
