@@ -23,6 +23,7 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
+#include <lockstep/cleanup.h>
 #include <lockstep/wire.h>
 #include <qmp.h>
 
@@ -255,6 +256,7 @@ static void test_when_cpus_are_named_then_they_change_and_the_lock_is_free(void 
 
 static bool block_is(struct fixture *f, int block, const char *state)
 {
+	ls_guard(&f->kernel.lock);
 	return !strcmp(f->kernel.block[block].state, state);
 }
 
