@@ -75,6 +75,7 @@ base_cpio() {
 	done
 	install -m 755 "$here/init" "$root/init"
 	install -m 755 "$here/console" "$root/etc/console"
+	install -m 755 "$here/fail-steps" "$root/bin/fail-steps"
 	/sbin/depmod -b "$kdir" "$release"
 	grep -v '^#' "$here/modules" | while read -r name; do
 		/sbin/modprobe -d "$kdir" -S "$release" --show-depends "$name"
@@ -139,7 +140,7 @@ main() {
 
 	kdir=$(kernel)
 	release=${kdir##*/kernel-}
-	key=$release-$(sum "$here/init" "$here/console" "$here/modules" "$here/build-guest.sh" \
+	key=$release-$(sum "$here/init" "$here/console" "$here/fail-steps" "$here/modules" "$here/build-guest.sh" \
 		"$(command -v busybox)")
 	if ! fresh "$lab/base.key" "$key"; then
 		cp "$kdir/boot/vmlinuz-$release" "$lab/vmlinuz"
