@@ -132,6 +132,14 @@ static int parse_to(const struct cli *cli, struct txn_migrate *m, struct ls_err 
 	}
 	if (claim_same(m->dst_qmp, cli->guest.qmp))
 		return ls_err_set(err, -EINVAL, "--to names the guest's own QEMU");
+	if (!m->dst_agent[0] && strcmp(cli->window, "off"))
+		return ls_err_set(err, -EINVAL,
+				  "--to %s: agent=ADDRESS is missing: without it the window cannot "
+				  "be closed at the destination (or accept that with --window=off)",
+				  cli->to);
+	if (m->dst_agent[0] && claim_same(m->dst_agent, cli->guest.agent))
+		return ls_err_set(err, -EINVAL, "--to: agent=%s is the channel at the source",
+				  m->dst_agent);
 	return check_uri(m->uri, err);
 }
 
@@ -161,7 +169,7 @@ static struct vm copy_vm(const struct vm *vm)
 }
 
 /* What is there now, from a look after everything; beside what was there before. */
-static void compare(struct session *s, const struct vm *before)
+static void compare(struct session *s, const struct vm *before, const char *where)
 {
 	const struct view *v = run_view(s->run);
 	char *text = NULL;
@@ -171,8 +179,8 @@ static void compare(struct session *s, const struct vm *before)
 	run_look(s->run, NULL);
 	if (!f || !v->vm[SIDE_DST].answers)
 		goto out;
-	fprintf(f, "%s: moved; downtime %llu ms, total %llu ms, %u passes, %llu MiB\n",
-		s->cli->guest.name, (unsigned long long)before->progress.downtime_ms,
+	fprintf(f, "%s: moved to %s; downtime %llu ms, total %llu ms, %u passes, %llu MiB\n",
+		s->cli->guest.name, where, (unsigned long long)before->progress.downtime_ms,
 		(unsigned long long)before->progress.total_ms, before->progress.pass,
 		(unsigned long long)(before->progress.transferred >> 20));
 	show_side_by_side(f, before, &v->vm[SIDE_DST]);
@@ -226,7 +234,7 @@ static int run_job(struct session *s, const struct txn_migrate *how, const char 
 	sd_event_source_disable_unref(src);
 	before.progress = meter->last;
 	if (t->end == END_DONE)
-		compare(s, &before);
+		compare(s, &before, t->mig->dst_qmp);
 	vm_done(&before);
 	txn_free(t);
 	return code;

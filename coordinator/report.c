@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -129,22 +130,43 @@ static void clear_bar(void)
 	bar_shown = false;
 }
 
+static unsigned columns(void)
+{
+	struct winsize w;
+
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80;
+}
+
+/* In the first pass by what it took so far: empty pages go faster than the line does. */
+static double seconds_left(struct json_object *o, double done, double left)
+{
+	double rate = (double)qmp_get_int(o, "bytes-per-second", 0);
+	double dirty = (double)qmp_get_int(o, "dirty-bytes-per-second", 0);
+
+	if (qmp_get_int(o, "pass", 0) <= 1)
+		return done > 0 ? (double)qmp_get_int(o, "ms", 0) / 1000 * left / done : -1;
+	return rate > dirty ? left / (rate - dirty) : -1;
+}
+
 static void render_bar(struct json_object *o)
 {
 	double total = (double)qmp_get_int(o, "total", 0);
 	double left = (double)qmp_get_int(o, "remaining", 0);
-	double rate = (double)qmp_get_int(o, "bytes-per-second", 0);
-	double dirty = (double)qmp_get_int(o, "dirty-bytes-per-second", 0);
-	int done = total > 0 ? (int)((total - left) / total * BAR) : 0;
-	char eta[32] = "";
+	double part = total > 0 ? (total - left) / total : 0;
+	double eta = seconds_left(o, total - left, left);
+	int done = part > 0 && part <= 1 ? (int)(part * BAR) : 0;
+	char line[256], end[32] = "";
 
-	if (rate > dirty)
-		snprintf(eta, sizeof(eta), "  %.0f s left", left / (rate - dirty));
-	fprintf(stderr,
-		"\r\033[K  [%.*s%.*s] %3d%%  %.0f MiB/s  dirty %.0f MiB/s  pass %" PRId64 "%s",
-		done, "##############################", BAR - done,
-		"..............................", done * 100 / BAR, rate / 1048576, dirty / 1048576,
-		qmp_get_int(o, "pass", 0), eta);
+	if (eta >= 0)
+		snprintf(end, sizeof(end), "  %.0f s left", eta);
+	snprintf(line, sizeof(line),
+		 "  [%.*s%.*s] %3.0f%%  %.0f MiB/s  dirty %.0f MiB/s  pass %" PRId64 "%s", done,
+		 "##############################", BAR - done, "..............................",
+		 part * 100, (double)qmp_get_int(o, "bytes-per-second", 0) / 1048576,
+		 (double)qmp_get_int(o, "dirty-bytes-per-second", 0) / 1048576,
+		 qmp_get_int(o, "pass", 0), end);
+	/* A line that wraps cannot be taken back. */
+	fprintf(stderr, "\r\033[K%.*s", (int)columns() - 1, line);
 	fflush(stderr);
 	bar_shown = true;
 }

@@ -15,7 +15,7 @@ static const char head[] =
 	"\n"
 	"An error is one line on standard error: what was being done, to what, what happened, and\n"
 	"where it can be known, what to do next. With `--json` it is an object with the members\n"
-	"`code` (the exit code) and `error`. Nothing is printed twice, and what QEMU or the guest\n"
+	"`event` (\"error\"), `error` (the text), `errno` and `exit` (the exit code). Nothing is printed twice, and what QEMU or the guest\n"
 	"said is quoted, with control characters made visible.\n"
 	"\n"
 	"Refused means refused before anything was sent: values are checked against what QEMU and\n"
@@ -29,7 +29,7 @@ static const char head[] =
 /* What a person does next; an exit code without advice does not compile. */
 #define ADVICE_OK      "Nothing."
 #define ADVICE_REFUSED "Read the reason: it names who refused and why."
-#define ADVICE_USAGE   "Correct it; `lockstep COMMAND --help` has examples."
+#define ADVICE_USAGE   "Correct it; `lockstep COMMAND --help` says what is meant."
 #define ADVICE_REACH                                                                               \
 	"See that QEMU runs and that the path is its monitor (`-qmp "                              \
 	"unix:PATH,server=on,wait=off`)."

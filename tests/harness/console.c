@@ -165,6 +165,8 @@ int console_run(struct console *c, const char *command, uint64_t deadline_ms, st
 
 	if (c->closed)
 		return ls_err_set(err, -EPIPE, "the guest's console has closed");
+	if (strchr(command, '\n'))
+		return ls_err_set(err, -EINVAL, "a command for the console is one line");
 	c->nonce++;
 	snprintf(begin, sizeof(begin), "<<%u\n", c->nonce);
 	snprintf(end, sizeof(end), "\n>>%u ", c->nonce);
