@@ -184,11 +184,13 @@ static void test_when_a_hook_runs_then_it_inherits_nothing(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	put_hook("a", "exec 2>>${0%/*}/.trace >&2\npwd\n"
 		      "[ ! -e /proc/$$/fd/77 ] || echo leak\n"
-		      "grep SigIgn /proc/$$/status | tr -s '\\t' ' '");
+		      "sed -n 's/^SigIgn.*\\(.......\\)$/ignored \\1/p' /proc/$$/status");
 	hooks_run(t.hooks, HOOK_PRE, &offline_cpu3);
 	signal(SIGPIPE, SIG_DFL);
 	close(leak);
-	assert_string_equal(trace(), "a pre offline cpu 3\n/\nSigIgn: 0000000000000000\n");
+	/* Signals 1 to 28: 32 and 33 are the C library's, and may come ignored from our parent.
+	 */
+	assert_string_equal(trace(), "a pre offline cpu 3\n/\nignored 0000000\n");
 }
 
 /* 65536 blocks, as many as a request can name, arrive as so many arguments. */
