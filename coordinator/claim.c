@@ -43,7 +43,7 @@ static int make_address(const char *address, struct sockaddr_un *ret, socklen_t 
 bool claim_same(const char *a, const char *b)
 {
 	struct sockaddr_un sa, sb;
-	socklen_t la, lb;
+	socklen_t la = 0, lb = 0;
 
 	if (!strcmp(a, b))
 		return true;
