@@ -122,18 +122,61 @@ static int check_has_guest(const struct session *s, struct ls_err *err)
 			  vm_run_name(run));
 }
 
-static int finish(struct session *s, int r, struct txn *t, const struct ls_err *err, bool vcpus)
+/**
+ * struct wish - What sets the two commands apart
+ * @vcpus: the vCPUs are meant, and told afterwards; otherwise the memory
+ * @value: vCPUs, or bytes
+ * @what:  for those who find the guest taken
+ */
+struct wish {
+	bool vcpus;
+	uint64_t value;
+	char what[48];
+};
+
+static int plan(struct session *s, const struct wish *w, const char *id, struct ls_err *err,
+		struct txn **ret_txn)
 {
-	int code = XC_OK;
+	const struct vm *vm = &run_view(s->run)->vm[SIDE_SRC];
+	int r = check_has_guest(s, err);
 
 	if (r < 0)
-		code = cli_error(s->cli, r == -EINVAL || r == -ENOSPC ? XC_USAGE : XC_REFUSED, err);
-	else if (t)
+		return r;
+	return w->vcpus ? plan_vcpus(vm, id, (unsigned)w->value, err, ret_txn)
+			: plan_memory(vm, id, w->value, err, ret_txn);
+}
+
+static int change_opened(struct session *s, const struct wish *w, const char *id)
+{
+	struct txn *t = NULL;
+	struct ls_err err;
+	int r = plan(s, w, id, &err, &t), code = XC_OK;
+
+	if (r < 0)
+		return cli_error(s->cli, r == -EINVAL || r == -ENOSPC ? XC_USAGE : XC_REFUSED,
+				 &err);
+	if (t)
 		code = session_run(s, t);
-	if (r >= 0 && code != XC_LOST)
-		say_now(s, vcpus);
+	if (code != XC_LOST)
+		say_now(s, w->vcpus);
 	txn_free(t);
-	session_close(s);
+	return code;
+}
+
+static int change(struct cli *cli, const struct wish *w)
+{
+	char id[LS_TXN_BYTES], what[128];
+	struct run_ops ops;
+	struct session s;
+	int code;
+
+	session_txn_id(id, sizeof(id));
+	snprintf(what, sizeof(what), "%s, transaction %s", w->what, id);
+	report_ops(cli, &ops);
+	code = session_open(&s, cli, what, NULL, &ops);
+	if (!code)
+		code = change_opened(&s, w, id);
+	session_close(&s);
 	return code;
 }
 
@@ -158,28 +201,15 @@ static const struct argp vcpus_argp = {
 
 static int run_vcpus(struct cli *cli)
 {
-	struct run_ops ops;
-	struct session s;
+	struct wish w = { .vcpus = true };
 	struct ls_err err;
-	struct txn *t = NULL;
-	char id[LS_TXN_BYTES], what[96];
 	unsigned count = 0;
-	int code, r;
 
 	if (parse_count(cli, &err, &count) < 0)
 		return cli_error(cli, XC_USAGE, &err);
-	session_txn_id(id, sizeof(id));
-	snprintf(what, sizeof(what), "vcpus %u, transaction %s", count, id);
-	report_ops(cli, &ops);
-	code = session_open(&s, cli, what, NULL, &ops);
-	if (code) {
-		session_close(&s);
-		return code;
-	}
-	r = check_has_guest(&s, &err);
-	if (!r)
-		r = plan_vcpus(&run_view(s.run)->vm[SIDE_SRC], id, count, &err, &t);
-	return finish(&s, r, t, &err, true);
+	w.value = count;
+	snprintf(w.what, sizeof(w.what), "vcpus %u", count);
+	return change(cli, &w);
 }
 
 const struct command cmd_vcpus = { "vcpus", "set the number of vCPUs, plugged and online",
@@ -201,28 +231,13 @@ static const struct argp memory_argp = {
 
 static int run_memory(struct cli *cli)
 {
-	struct run_ops ops;
-	struct session s;
+	struct wish w = { .vcpus = false };
 	struct ls_err err;
-	struct txn *t = NULL;
-	char id[LS_TXN_BYTES], what[96];
-	uint64_t bytes = 0;
-	int code, r;
 
-	if (parse_size(cli, &err, &bytes) < 0)
+	if (parse_size(cli, &err, &w.value) < 0)
 		return cli_error(cli, XC_USAGE, &err);
-	session_txn_id(id, sizeof(id));
-	snprintf(what, sizeof(what), "memory %" PRIu64 "M, transaction %s", bytes >> 20, id);
-	report_ops(cli, &ops);
-	code = session_open(&s, cli, what, NULL, &ops);
-	if (code) {
-		session_close(&s);
-		return code;
-	}
-	r = check_has_guest(&s, &err);
-	if (!r)
-		r = plan_memory(&run_view(s.run)->vm[SIDE_SRC], id, bytes, &err, &t);
-	return finish(&s, r, t, &err, false);
+	snprintf(w.what, sizeof(w.what), "memory %" PRIu64 "M", w.value >> 20);
+	return change(cli, &w);
 }
 
 const struct command cmd_memory = { "memory", "set the size of the memory, plugged and online",

@@ -401,8 +401,10 @@ static void test_when_another_user_connects_then_he_is_turned_away(void **state)
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/" LOCAL_NAME, f->dir);
 	assert_int_equal(stat(sun.sun_path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
-	if (geteuid() != 0)
-		skip(); /* only root can become another user */
+	if (geteuid() != 0) {
+		print_message("# skipped: only root can become another user\n");
+		skip();
+	}
 	assert_int_equal(chmod(f->dir, 0755), 0);
 	assert_int_equal(chmod(sun.sun_path, 0666), 0);
 	fflush(NULL);
