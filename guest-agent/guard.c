@@ -164,7 +164,7 @@ static void on_write(struct guard *g, const struct fanotify_event_metadata *ev)
 		close(ev->fd);
 		return;
 	}
-	cpu = ev->fd >= 0 && g->mode == GUARD_WATCH && get(g->engaged) ? cpu_of(ev->fd) : -1;
+	cpu = ev->fd >= 0 ? cpu_of(ev->fd) : -1;
 	if (cpu >= 0)
 		__atomic_or_fetch(&g->touched.bits[cpu / 64], 1ULL << (cpu % 64), __ATOMIC_SEQ_CST);
 	if (ev->fd >= 0)
@@ -371,7 +371,7 @@ struct cpus guard_intents(void *guard)
 	struct cpus taken = { 0 };
 	size_t i;
 
-	if (!g->running || g->mode != GUARD_WATCH)
+	if (!g->running)
 		return taken;
 	settle(g);
 	for (i = 0; i < sizeof(taken.bits) / sizeof(taken.bits[0]); i++)

@@ -57,7 +57,7 @@ struct guard_held {
  * @asked:    guard_settle() calls begun; atomic
  * @answered: of them, those after which the queue was empty; atomic
  * @n_held:   length of @held; written by the thread, atomic
- * @touched:  CPUs whose file somebody wrote while engaged, in watch mode; atomic words
+ * @touched:  CPUs whose file somebody wrote since it was last asked; atomic words
  * @held:     the thread's
  * @own:      the thread's: ring of our threads that have opened a marked file. A
  *            write's event comes after the write, when its thread may have ended
@@ -112,9 +112,9 @@ void guard_engage(void *guard, bool held);
 void guard_mark(struct guard *g);
 
 /**
- * guard_intents() - CPUs that somebody has written to while the lock was held
+ * guard_intents() - CPUs that somebody has written to
  *
- * In watch mode; each is given once. Waits, for a bounded time, until the thread has
+ * Each is given once. Waits, for a bounded time, until the thread has
  * seen all that was written before the call.
  *
  * Context: the transaction thread.

@@ -128,17 +128,22 @@ static void op_get_vcpus(struct qmp_call *call, struct json_object *args, void *
 	request_start(arg, call, args, false, false, work_get_vcpus);
 }
 
-static int set_vcpu(struct model *m, struct json_object *vcpu, struct ls_err *err)
+static int set_vcpu(struct agent *a, struct json_object *vcpu, struct ls_err *err)
 {
+	struct model *m = &a->model;
 	int64_t id = qmp_get_int(vcpu, "logical-id", -1);
 	bool online = qmp_get_bool(vcpu, "online", false);
 	struct device *dev = device_of(m, DEVICE_CPU, id);
+	int r;
 
 	if (!dev)
 		return ls_err_set(err, -ENODEV, "logical CPU #%" PRId64 " does not exist", id);
 	if (!online && dev->fixed)
 		return ls_err_set(err, -EPERM, "logical CPU #%" PRId64 " can't be offlined", id);
-	return online ? device_online(dev, err) : device_offline(dev, err);
+	r = online ? device_online(dev, err) : device_offline(dev, err);
+	if (r >= 0)
+		window_forget(&a->window, ME, dev->id);
+	return r;
 }
 
 /*
@@ -154,7 +159,7 @@ static int work_set_vcpus(struct request *rq)
 	if (r < 0)
 		return r;
 	for (; done < n && r >= 0; done += r >= 0)
-		r = set_vcpu(&rq->agent->model, json_object_array_get_idx(list, done), &rq->err);
+		r = set_vcpu(rq->agent, json_object_array_get_idx(list, done), &rq->err);
 	lock_end_local(&rq->agent->lock, ME);
 	if (r < 0 && !done)
 		return r;

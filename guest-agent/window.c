@@ -15,8 +15,6 @@
 #include <lockstep/wire.h>
 
 #include "classes.h"
-#include "cpu.h"
-#include "device.h"
 #include "hook_window.h"
 #include "lock.h"
 #include "model.h"
@@ -127,75 +125,6 @@ static void tell(const struct window *w, const char *state)
 		w->model->tell(w->model->tell_arg, &c);
 }
 
-/* Every CPU that can change and is not wholly online. */
-static struct cpus offline_cpus(const struct model *m)
-{
-	const struct device_set *set = &m->set[DEVICE_CPU];
-	struct cpus mask = { 0 };
-	size_t i;
-
-	for (i = 0; i < set->n; i++)
-		if (!set->dev[i]->fixed && !(set->dev[i]->online && set->dev[i]->kernel))
-			cpus_add(&mask, set->dev[i]->id);
-	return mask;
-}
-
-/* The mask is on disk before the first CPU of it changes. */
-static void remember(struct window *w, const struct cpus *mask)
-{
-	size_t i;
-
-	ls_guard(&w->mutex);
-	for (i = 0; i < sizeof(mask->bits) / sizeof(mask->bits[0]); i++)
-		w->forced.bits[i] |= mask->bits[i];
-	window_save_locked(w);
-}
-
-static void forget_cpu(struct window *w, int cpu)
-{
-	ls_guard(&w->mutex);
-	cpus_del(&w->forced, cpu);
-}
-
-/* One CPU of open: 0, 1 left out, -errno. */
-static int force_one(struct window *w, int cpu, struct window_result *result, struct ls_err *err)
-{
-	struct device *dev = model_find(w->model, DEVICE_CPU, cpu);
-	int r = dev ? device_online(dev, err) : -ENODEV;
-
-	if (r >= 0)
-		return 0;
-	if (r == -EPERM) {
-		forget_cpu(w, cpu);
-		result->failed(result->arg, cpu, r, err);
-		return 1;
-	}
-	if (r != -EINPROGRESS && !(dev && dev->online))
-		forget_cpu(w, cpu);
-	if (r == -ECANCELED)
-		return r; /* the hook's own words */
-	return class_set(err, r, LS_CLASS_NOT_FORCED, "cpu%d could not be brought online: %s", cpu,
-			 strerror(-r));
-}
-
-static int force_all(struct window *w, const struct cpus *mask, struct window_result *result,
-		     struct ls_err *err)
-{
-	struct ls_err own = { 0 };
-	int cpu, r;
-
-	cpus_each(cpu, mask)
-	{
-		r = force_one(w, cpu, result, &own);
-		if (r < 0) {
-			if (err)
-				*err = own;
-			return r;
-		}
-	}
-	return 0;
-}
-
 static void end(struct window *w)
 {
 	enum window_state state;
@@ -230,12 +159,8 @@ static void no_result(void *arg, int cpu, int code, const struct ls_err *err)
 static int open_force(struct window *w, struct window_result *result, struct ls_err *err)
 {
 	struct window_result undo = { .failed = no_result };
-	struct cpus mask = offline_cpus(w->model);
-	int r;
+	int r = window_force(w, result, err);
 
-	window_drop_intents(w);
-	remember(w, &mask);
-	r = force_all(w, &mask, result, err);
 	if (r < 0) {
 		window_restore(w, &undo);
 		end(w);
@@ -257,8 +182,10 @@ static int still_open(struct window *w, const char *txn, enum window_mode *ret_m
 static int open_hooked(struct window *w, const char *txn, enum window_mode mode,
 		       struct window_result *result, struct ls_err *err)
 {
-	int r = hook_window_opens(w->model->hooks, txn, err);
+	int r = mode == WINDOW_FORCE ? window_can_force(w, err) : 0;
 
+	if (r == 0)
+		r = hook_window_opens(w->model->hooks, txn, err);
 	if (r < 0) {
 		end(w);
 		return r;
@@ -327,75 +254,6 @@ int window_renew(struct window *w, const char *txn, uint64_t lease_ms, uint64_t 
 	return 0;
 }
 
-/* One CPU that open had forced, or that an earlier close left: highest number first. */
-static void restore_one(struct window *w, int cpu, struct window_result *result)
-{
-	struct device *dev = model_find(w->model, DEVICE_CPU, cpu);
-	struct ls_err err = { 0 };
-	int r = dev ? device_offline(dev, &err) : 1;
-
-	if (r < 0) {
-		result->failed(result->arg, cpu, r, &err);
-		return;
-	}
-	forget_cpu(w, cpu);
-	if (r == 0)
-		cpus_add(&result->done, cpu);
-}
-
-void window_restore(struct window *w, struct window_result *result)
-{
-	struct cpus mask;
-	int cpu;
-
-	pthread_mutex_lock(&w->mutex);
-	mask = w->forced;
-	pthread_mutex_unlock(&w->mutex);
-	for (cpu = LS_CPUS_MAX - 1; cpu >= 0; cpu--)
-		if (cpus_has(&mask, cpu))
-			restore_one(w, cpu, result);
-	pthread_mutex_lock(&w->mutex);
-	if (w->state == WINDOW_PENDING && !cpus_count(&w->forced))
-		w->state = WINDOW_CLOSED;
-	window_save_locked(w);
-	pthread_mutex_unlock(&w->mutex);
-}
-
-static struct cpus forced_online(struct window *w)
-{
-	struct cpus set;
-	int cpu;
-
-	pthread_mutex_lock(&w->mutex);
-	set = w->forced;
-	pthread_mutex_unlock(&w->mutex);
-	for (cpu = 0; cpu < LS_CPUS_MAX; cpu++) {
-		const struct device *dev =
-			cpus_has(&set, cpu) ? model_find(w->model, DEVICE_CPU, cpu) : NULL;
-
-		if (!dev || !dev->online || !dev->kernel)
-			cpus_del(&set, cpu);
-	}
-	return set;
-}
-
-/*
- * Whichever side goes on: what was forced online has come along and runs. It is taken
- * offline whatever the answer is; the log keeps the answer.
- */
-static void prove_forced(struct window *w)
-{
-	struct cpus set = forced_online(w);
-	struct ls_err err = { 0 };
-	int r = cpu_meet(w->model, &set, &err);
-
-	if (r < 0)
-		log_error("window: the CPUs that were forced online: %s", err.text);
-	else if (cpus_count(&set))
-		log_info("window: %d CPUs that were forced online have met%s", cpus_count(&set),
-			 r == 1 ? ", not all of them verified" : ": they run");
-}
-
 /* What a close has to do: 0 close, 1 nothing, 2 only pending CPUs, or -EPERM. */
 static int close_kind(struct window *w, const char *txn, char *ret_txn, enum window_mode *ret_mode,
 		      struct ls_err *err)
@@ -436,9 +294,8 @@ int window_close(struct window *w, const char *txn, struct window_result *result
 	if (r < 0)
 		return r;
 	hook_window_closes(w->model->hooks, owner);
-	window_honour(w);
 	if (mode != WINDOW_OFF) {
-		prove_forced(w);
+		window_prove(w);
 		window_restore(w, result);
 	}
 	end(w);
@@ -451,10 +308,8 @@ int window_close(struct window *w, const char *txn, struct window_result *result
 void window_forget(struct window *w, const char *txn, int cpu)
 {
 	ls_guard(&w->mutex);
-	if (!ours_locked(w, txn) || !cpus_has(&w->forced, cpu))
-		return;
-	cpus_del(&w->forced, cpu);
-	window_save_locked(w);
+	if (w->state == WINDOW_PENDING || ours_locked(w, txn))
+		window_forget_locked(w, cpu);
 }
 
 /* ---- time and looking -------------------------------------------------------- */

@@ -37,7 +37,8 @@ struct model;
  * @WINDOW_OPEN:    Operations: renew, close. Everybody else is refused.
  * @WINDOW_PENDING: closed and the lock free, but some CPUs that open had forced
  *                  could not be taken offline again. Operations: open (they stay
- *                  in the mask of the new window), close and doctor (try again).
+ *                  in the mask of the new window), close and doctor (try again). One
+ *                  that is changed by anybody else meanwhile is not owed any more.
  */
 enum window_state { WINDOW_CLOSED, WINDOW_OPEN, WINDOW_PENDING, WINDOW_STATE_COUNT };
 
@@ -130,7 +131,7 @@ struct window_result {
  * @already: what window_admit() returned: only tell what is forced
  *
  * A CPU that SMT control forbids (EPERM) is left out; any other failure takes the
- * others back and closes the window.
+ * others back and closes the window. If the two views of a CPU disagree nothing is begun.
  *
  * Context: transaction thread.
  * Return: 0, -errno (ForceFailed; or it was closed meanwhile: LockNotHeld).
@@ -153,22 +154,43 @@ int window_renew(struct window *w, const char *txn, uint64_t lease_ms, uint64_t 
 int window_close(struct window *w, const char *txn, struct window_result *result,
 		 struct ls_err *err);
 
-/* Take pending CPUs offline; under the hotplug lock, pinned. For the doctor and close. */
+/* Forget a CPU that is owed: false, it was not. */
+bool window_forget_locked(struct window *w, int cpu);
+
+/* ---- the CPUs: window_cpus.c ------------------------------------------------- */
+
+/*
+ * Whether every CPU has one state that a close could come back to: 0, or -EIO
+ * (ForceFailed) if the driver core and the kernel disagree about one.
+ */
+int window_can_force(struct window *w, struct ls_err *err);
+
+/*
+ * Bring online what is offline: 0, or the first -errno. The mask is then what was changed
+ * all the same.
+ */
+int window_force(struct window *w, struct window_result *result, struct ls_err *err);
+
+/*
+ * Whichever side goes on: what was forced online has come along and runs. It is taken
+ * offline whatever the answer is; the log keeps the answer.
+ */
+void window_prove(struct window *w);
+
+/* Take what is owed offline; under the hotplug lock, pinned. For the doctor and close. */
 void window_restore(struct window *w, struct window_result *result);
 
 /**
- * window_honour() - Leave alone what the guest's user has set while the window is open
+ * window_honour() - Leave alone what the guest's user has set while a CPU is owed
  *
- * What the user wrote has happened, and is the wish that counts: close restores the
- * mask minus these. Close calls it itself; whoever has seen a foreign write calls it,
- * too, so that a wish outlives the agent.
+ * What the user wrote has happened, and the latest of it is the wish that counts, in an
+ * open window and in a restore that is pending: close restores the mask minus these.
+ * window_restore() calls it itself; whoever has seen a foreign write calls it, too, so
+ * that a wish outlives the agent. What was written before CPUs were owed means nothing.
  *
  * Context: transaction thread, after a scan.
  */
 void window_honour(struct window *w);
-
-/* Forget what was written before this window: its mask has that already. */
-void window_drop_intents(struct window *w);
 
 /**
  * window_compare() - After window_load(): what happened to forced CPUs meanwhile
@@ -178,7 +200,10 @@ void window_drop_intents(struct window *w);
  */
 void window_compare(struct window *w);
 
-/* The owner itself has set this CPU's state: close leaves it alone. */
+/*
+ * The owner itself has set this CPU's state: close leaves it alone. While a restore is
+ * pending, so has anybody who has the lock.
+ */
 void window_forget(struct window *w, const char *txn, int cpu);
 
 /* Whether the lease has run out and a close must be started; true once. */

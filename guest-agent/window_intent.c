@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the guest's user did while the window was open, and how close honours it: it
- * restores the mask minus what the user has set.
+ * What the guest's user did while CPUs are owed to a window, open or restore-pending:
+ * what the user has set since is not taken offline any more.
  */
 #include "window.h"
 
@@ -11,39 +11,56 @@
 #include "device.h"
 #include "model.h"
 
-static struct cpus take(struct window *w)
+bool window_forget_locked(struct window *w, int cpu)
 {
-	return w->intents ? w->intents(w->intents_arg) : (struct cpus){ 0 };
-}
-
-void window_drop_intents(struct window *w)
-{
-	take(w);
-}
-
-static bool forget_if_forced(struct window *w, int cpu)
-{
-	ls_guard(&w->mutex);
-	if (w->state != WINDOW_OPEN || !cpus_has(&w->forced, cpu))
+	if (!cpus_has(&w->forced, cpu))
 		return false;
 	cpus_del(&w->forced, cpu);
+	if (w->state == WINDOW_PENDING && !cpus_count(&w->forced))
+		w->state = WINDOW_CLOSED;
 	window_save_locked(w);
 	return true;
 }
 
+static bool forget(struct window *w, int cpu)
+{
+	ls_guard(&w->mutex);
+	return window_forget_locked(w, cpu);
+}
+
+static bool is_offline(struct window *w, int cpu)
+{
+	const struct device *dev = model_find(w->model, DEVICE_CPU, cpu);
+
+	return !dev || (!dev->online && !dev->kernel);
+}
+
+/* Pending, and somebody else has taken it offline: from now on it is its user's again. */
+static void settle_pending(struct window *w)
+{
+	struct window_view v;
+	int cpu;
+
+	window_look(w, 0, &v);
+	if (v.state != WINDOW_PENDING)
+		return;
+	cpus_each(cpu, &v.forced) if (is_offline(w, cpu)) forget(w, cpu);
+}
+
 void window_honour(struct window *w)
 {
-	struct cpus intents = take(w);
+	struct cpus intents = w->intents ? w->intents(w->intents_arg) : (struct cpus){ 0 };
 	const struct device *dev;
 	int cpu;
 
 	cpus_each(cpu, &intents)
 	{
 		dev = model_find(w->model, DEVICE_CPU, cpu);
-		if (forget_if_forced(w, cpu))
-			log_info("cpu%d: its user wants it %s: close leaves it so", cpu,
+		if (forget(w, cpu))
+			log_info("cpu%d: its user wants it %s: it stays so", cpu,
 				 dev && dev->online ? "online" : "offline");
 	}
+	settle_pending(w);
 }
 
 void window_compare(struct window *w)
@@ -56,7 +73,7 @@ void window_compare(struct window *w)
 	cpus_each(cpu, &v.forced)
 	{
 		dev = model_find(w->model, DEVICE_CPU, cpu);
-		if ((dev && dev->online && dev->kernel) || !forget_if_forced(w, cpu))
+		if ((dev && dev->online && dev->kernel) || !forget(w, cpu))
 			continue;
 		log_warning("cpu%d: taken offline while no agent ran: close leaves it so", cpu);
 		if (w->model->tell)

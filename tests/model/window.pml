@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The migration window (guest-agent/window.c) and a user who writes cpu7/online
+ * The migration window (guest-agent/window*.c) and a user who writes cpu7/online
  * meanwhile, with a host that may vanish, leases that run out, a CPU that refuses to
  * go, and an agent that may be killed at every point and is started again.
  *
@@ -20,8 +20,8 @@
  *
  *	model			code
  *	write_online		device.c: device_online(), device_offline()
- *	open_window		window.c: window_admit(), open_force(), force_all()
- *	restore, close_window	window.c: window_restore(), end()
+ *	open_window		window.c: window_admit(); window_cpus.c: window_force()
+ *	restore, close_window	window_cpus.c: window_restore(); window.c: end()
  *	expiry			run.c: agent_expire(); window.c: window_expire()
  *	load			window.c: window_load()
  *	save, rec_*		window.c: window_save(); persist.c

@@ -244,6 +244,52 @@ static void test_when_the_user_sets_a_cpu_in_the_window_then_close_leaves_it(voi
 	guest_done(&g);
 }
 
+static void ignore_failure(void *arg, int cpu, int code, const struct ls_err *err)
+{
+	(void)arg;
+	(void)cpu;
+	(void)code;
+	(void)err;
+}
+
+/* What is owed when it is tried again: by a close, or by the next window. */
+static void pay(struct guest *g, bool next_window)
+{
+	struct window_result result = { .failed = not_failed };
+
+	if (!next_window) {
+		assert_int_equal(window_close(&g->window, "t", &result, NULL), 1);
+		return;
+	}
+	assert_int_equal(window_admit(&g->window, "t", 1, 1000, WINDOW_FORCE, 0, NULL), 0);
+	guest_scan(g);
+	assert_int_equal(window_open(&g->window, "t", false, &result, NULL), 0);
+	assert_int_equal(window_close(&g->window, "t", &result, NULL), 0);
+}
+
+/* Restore pending, and its user writes to the CPU: whoever tries again leaves it alone. */
+static void test_when_the_user_sets_a_pending_cpu_then_the_retry_leaves_it(void **state)
+{
+	struct window_result result = { .failed = ignore_failure };
+	struct guest g;
+	int next;
+
+	(void)state;
+	for (next = 0; next < 2; next++) {
+		guest_init(&g, 4, 2, 0);
+		open_forced(&g);
+		fake_fail(&g.kernel, "devices/system/cpu/cpu3/online", 0, 1, -EBUSY);
+		assert_int_equal(window_close(&g.window, "t", &result, NULL), 0);
+		assert_int_equal(g.window.state, WINDOW_PENDING);
+		cpus_add(&wishes, 3); /* "1" to a CPU that is online: there is nothing to see */
+		pay(&g, next);
+		assert_true(fake_agrees(&g.kernel, 3, true));
+		assert_true(fake_agrees(&g.kernel, 2, false));
+		assert_int_equal(g.window.state, WINDOW_CLOSED);
+		guest_done(&g);
+	}
+}
+
 /* What happened while no agent ran is told as foreign, once, and honoured. */
 static void test_when_a_forced_cpu_went_while_no_agent_ran_then_it_is_told(void **state)
 {
@@ -440,25 +486,46 @@ static void write_by_thread(void)
 	assert_null(failed);
 }
 
-/* Wishes are what others wrote while the lock was held; our own writes are none. */
-static void test_when_others_write_in_watch_mode_then_it_is_a_wish_once(void **state)
+static int wishes_now(void)
 {
-	struct cpus got;
+	struct cpus got = guard_intents(&guard);
+
+	assert_int_equal(cpus_count(&got), cpus_has(&got, 1));
+	return cpus_count(&got);
+}
+
+/* Wishes are what others wrote, whether the lock is held or not; our own writes are none. */
+static void test_when_others_write_then_it_is_a_wish_once(void **state)
+{
+	int held;
 
 	(void)state;
 	start(GUARD_WATCH, 0);
-	assert_int_equal(end_of(user(ONLINE, O_WRONLY)), 0);
-	got = guard_intents(&guard);
-	assert_int_equal(cpus_count(&got), 0);
+	for (held = 0; held < 2; held++) {
+		guard_engage(&guard, held);
+		write_by_thread();
+		assert_int_equal(end_of(user(ONLINE, O_RDONLY)), 0);
+		assert_int_equal(wishes_now(), 0);
+		assert_int_equal(end_of(user(ONLINE, O_WRONLY)), 0);
+		assert_int_equal(wishes_now(), 1);
+		assert_int_equal(wishes_now(), 0);
+	}
+}
+
+/* In every mode: a held writer's write, once it has happened, is as good a wish. */
+static void test_when_a_held_writer_has_written_then_it_is_a_wish(void **state)
+{
+	pid_t writer;
+
+	(void)state;
+	start(GUARD_HOLD, 0);
 	guard_engage(&guard, true);
-	write_by_thread();
-	got = guard_intents(&guard);
-	assert_int_equal(cpus_count(&got), 0);
-	assert_int_equal(end_of(user(ONLINE, O_WRONLY)), 0);
-	got = guard_intents(&guard);
-	assert_true(cpus_has(&got, 1) && cpus_count(&got) == 1);
-	got = guard_intents(&guard);
-	assert_int_equal(cpus_count(&got), 0);
+	writer = user(ONLINE, O_WRONLY);
+	await_held(1);
+	assert_int_equal(wishes_now(), 0);
+	guard_engage(&guard, false);
+	assert_int_equal(end_of(writer), 0);
+	assert_int_equal(wishes_now(), 1);
 }
 
 static bool news(int ms)
@@ -497,6 +564,7 @@ int main(void)
 		cmocka_unit_test(test_when_a_process_descends_from_the_agent_then_it_is_a_child),
 		cmocka_unit_test(test_when_the_lock_changes_hands_then_the_guard_is_told_once),
 		cmocka_unit_test(test_when_the_user_sets_a_cpu_in_the_window_then_close_leaves_it),
+		cmocka_unit_test(test_when_the_user_sets_a_pending_cpu_then_the_retry_leaves_it),
 		cmocka_unit_test(test_when_a_forced_cpu_went_while_no_agent_ran_then_it_is_told),
 		cmocka_unit_test_teardown(
 			test_when_a_writer_is_held_then_readers_pass_and_it_goes_on_later, stop),
@@ -507,8 +575,9 @@ int main(void)
 			test_when_writers_are_refused_then_only_while_the_lock_is_held, stop),
 		cmocka_unit_test_teardown(test_when_a_hook_writes_then_it_is_refused_and_not_held,
 					  stop),
-		cmocka_unit_test_teardown(
-			test_when_others_write_in_watch_mode_then_it_is_a_wish_once, stop),
+		cmocka_unit_test_teardown(test_when_others_write_then_it_is_a_wish_once, stop),
+		cmocka_unit_test_teardown(test_when_a_held_writer_has_written_then_it_is_a_wish,
+					  stop),
 		cmocka_unit_test_teardown(test_when_others_write_then_it_is_news_whatever_the_lock,
 					  stop),
 	};

@@ -201,6 +201,74 @@ static void test_when_a_cpu_cannot_be_forced_then_all_is_undone(void **state)
 	}
 }
 
+/* Both views of every CPU, to compare. */
+static void views_of(struct guest *g, char *ret_text)
+{
+	int cpu;
+
+	for (cpu = 0; cpu < 8; cpu++)
+		ret_text += sprintf(ret_text, "%d%d ", g->kernel.cpu[cpu].device,
+				    g->kernel.cpu[cpu].kernel);
+}
+
+/* A CPU with two truths, whichever way: refused before the first write, with the cure. */
+static void test_when_a_cpu_is_out_of_step_then_open_changes_nothing(void **state)
+{
+	struct guest *g = *state;
+	char before[64], after[64];
+	struct ls_err err = { 0 };
+	int cpu;
+
+	for (cpu = 1; cpu < 8; cpu++) {
+		g->kernel.cpu[cpu].kernel ^= 1;
+		views_of(g, before);
+		assert_int_equal(open_window(g, "m1", WINDOW_FORCE, 1000, &err), -EIO);
+		views_of(g, after);
+		assert_string_equal(after, before);
+		assert_string_equal(err.class, LS_CLASS_NOT_FORCED);
+		assert_non_null(strstr(err.text, "lockstep-agent doctor --fix"));
+		assert_int_equal(fake_writes(&g->kernel, NULL, NULL), 0);
+		assert_int_equal(state_of(g), WINDOW_CLOSED);
+		assert_false(locked(g));
+		g->kernel.cpu[cpu].kernel ^= 1;
+	}
+	assert_int_equal(open_window(g, "m1", WINDOW_HOLD, 1000, NULL), 0);
+}
+
+/* It gets out of step after the look: those done are taken back, it stays as it is. */
+static void test_when_a_cpu_gets_out_of_step_meanwhile_then_it_is_not_touched(void **state)
+{
+	struct guest *g = *state;
+	char before[64], after[64];
+
+	window_admit(&g->window, "m1", 1, 1000, WINDOW_FORCE, 0, NULL);
+	guest_scan(g);
+	g->kernel.cpu[6].device = true;
+	views_of(g, before);
+	result = (struct window_result){ .failed = on_failed };
+	assert_int_equal(window_open(&g->window, "m1", false, &result, NULL), -EIO);
+	views_of(g, after);
+	assert_string_equal(after, before);
+	assert_int_equal(fake_writes(&g->kernel, CPU(6), NULL), 0);
+	assert_int_equal(state_of(g), WINDOW_CLOSED);
+}
+
+/* Brought online by its user between the look and the force: not close's to take away. */
+static void test_when_a_user_is_faster_than_open_then_close_leaves_it(void **state)
+{
+	struct guest *g = *state;
+
+	window_admit(&g->window, "m1", 1, 1000, WINDOW_FORCE, 0, NULL);
+	guest_scan(g);
+	fake_user(&g->kernel, CPU(6), "1");
+	result = (struct window_result){ .failed = on_failed };
+	assert_int_equal(window_open(&g->window, "m1", false, &result, NULL), 0);
+	assert_int_equal(cpus_count(&result.done), 3);
+	assert_int_equal(close_window(g, "m1", NULL), 0);
+	assert_true(fake_agrees(&g->kernel, 6, true));
+	assert_true(fake_agrees(&g->kernel, 7, false));
+}
+
 /* A CPU that SMT control forbids is left out and said so; the window opens. */
 static void test_when_smt_forbids_a_cpu_then_it_is_left_out(void **state)
 {
@@ -245,6 +313,32 @@ static void test_when_pending_then_the_next_window_restores_it(void **state)
 	assert_int_equal(open_window(g, "m2", WINDOW_FORCE, 1000, NULL), 0);
 	assert_int_equal(close_window(g, "m2", NULL), 0);
 	assert_true(fake_agrees(&g->kernel, 6, false));
+}
+
+/* Pending, and its user or another transaction sets it: nothing is owed any more. */
+static void test_when_pending_and_somebody_sets_it_then_it_stays_so(void **state)
+{
+	struct guest *g = *state;
+	int by_request;
+
+	for (by_request = 0; by_request < 2; by_request++) {
+		open_window(g, "m1", WINDOW_FORCE, 1000, NULL);
+		fake_fail(&g->kernel, CPU(6), 0, 1, -EBUSY);
+		close_window(g, "m1", NULL);
+		assert_int_equal(state_of(g), WINDOW_PENDING);
+		if (by_request) {
+			window_forget(&g->window, "t1", 6);
+		} else {
+			fake_user(&g->kernel, CPU(6), "0");
+			guest_scan(g);
+			window_honour(&g->window); /* as after every scan */
+			fake_user(&g->kernel, CPU(6), "1");
+		}
+		assert_int_equal(state_of(g), WINDOW_CLOSED);
+		assert_int_equal(close_window(g, "m1", NULL), 1);
+		assert_true(fake_agrees(&g->kernel, 6, true));
+		fake_user(&g->kernel, CPU(6), "0");
+	}
 }
 
 /* Every close fails at every CPU: never more than that CPU is pending, the lock is free. */
@@ -557,9 +651,13 @@ int main(void)
 		T(test_when_open_then_others_are_refused),
 		T(test_when_the_lock_is_held_then_no_window),
 		T(test_when_a_cpu_cannot_be_forced_then_all_is_undone),
+		T(test_when_a_cpu_is_out_of_step_then_open_changes_nothing),
+		T(test_when_a_cpu_gets_out_of_step_meanwhile_then_it_is_not_touched),
+		T(test_when_a_user_is_faster_than_open_then_close_leaves_it),
 		T(test_when_smt_forbids_a_cpu_then_it_is_left_out),
 		T(test_when_a_cpu_cannot_be_restored_then_pending),
 		T(test_when_pending_then_the_next_window_restores_it),
+		T(test_when_pending_and_somebody_sets_it_then_it_stays_so),
 		T(test_when_any_cpu_fails_at_close_then_only_it_is_pending),
 		T(test_when_the_lease_ends_then_it_is_told_once),
 		T(test_when_the_lease_ends_before_the_work_then_nothing_is_forced),
