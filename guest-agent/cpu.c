@@ -74,8 +74,8 @@ int cpu_look(struct device *dev, struct ls_err *err)
 {
 	struct sysfs *s = dev->model->sysfs;
 	bool was_online = dev->online, was_kernel = dev->kernel;
+	char online[8];
 	struct cpus mask;
-	long long online;
 	int r;
 
 	dev->state = cpu_state(dev);
@@ -85,11 +85,12 @@ int cpu_look(struct device *dev, struct ls_err *err)
 	if (r < 0)
 		return ls_err_set(err, r, "the kernel's CPU mask cannot be read: %s", strerror(-r));
 	dev->kernel = cpus_has(&mask, dev->id);
-	r = sysfs_read_num(s, 10, &online, CPU_DIR "/cpu%d/online", dev->id);
+	r = sysfs_read_kept(s, &dev->file, online, sizeof(online), CPU_DIR "/cpu%d/online",
+			    dev->id);
 	if (r < 0 && dev->known && !dev->fixed)
 		return ls_err_set(err, -ENODEV, "cpu%d is gone", dev->id);
 	dev->fixed = r < 0;
-	dev->online = r < 0 ? dev->kernel : online == 1;
+	dev->online = r < 0 ? dev->kernel : !strcmp(online, "1");
 	dev->state = cpu_state(dev);
 	cpuhp_seen(dev, was_online != dev->online || was_kernel != dev->kernel);
 	/*

@@ -20,13 +20,13 @@
 
 #include "cpuhp.h"
 #include "memlock.h"
+#include "sysfs.h"
 #include "workers.h"
 
 struct device;
 struct hooks;
 struct hotplug_lock;
 struct ls_err;
-struct sysfs;
 struct view;
 
 enum device_kind { DEVICE_CPU, DEVICE_MEMORY, DEVICE_KIND_COUNT };
@@ -77,6 +77,7 @@ struct device_bus {
  * @present:   seen by the scan under way
  * @known:     looked at before: a difference from now on is a change
  * @state:     finer than @online for memory
+ * @file:      the one that a look reads
  * @online_as: memory: the value to write, set before device_online(), as the kernel's own
  * online_type
  * @hp:        CPU: where its table stands
@@ -93,6 +94,7 @@ struct device {
 	bool present;
 	bool known;
 	enum device_state state;
+	struct sysfs_kept file;
 	const char *online_as;
 	struct cpuhp_cpu hp;
 };

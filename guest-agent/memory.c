@@ -47,7 +47,8 @@ static int look_locked(struct device *dev, struct ls_err *err)
 		dev->state = STATE_IN_KERNEL;
 		return 0;
 	}
-	r = sysfs_read_str(s, text, sizeof(text), MEMORY_DIR "/memory%d/state", dev->id);
+	r = sysfs_read_kept(s, &dev->file, text, sizeof(text), MEMORY_DIR "/memory%d/state",
+			    dev->id);
 	if (r < 0)
 		return ls_err_set(err, -ENODEV, "memory%d is gone", dev->id);
 	dev->state = parse_state(text);

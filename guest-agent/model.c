@@ -41,6 +41,7 @@ static void device_free(struct device *dev)
 {
 	if (dev->bus == &cpu_bus)
 		workers_forget(&dev->model->workers, dev->id);
+	sysfs_drop(dev->model->sysfs, &dev->file);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 }
@@ -107,6 +108,7 @@ static struct device *set_insert(struct model *m, struct device_set *set, size_t
 	dev->bus = set->bus;
 	dev->id = id;
 	dev->slot = -1;
+	dev->file.fd = -1;
 	dev->hp.fail = -1;
 	memmove(set->dev + at + 1, set->dev + at, (set->n - at) * sizeof(*set->dev));
 	set->dev[at] = dev;

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <lockstep/cleanup.h>
 #include <lockstep/err.h>
@@ -50,11 +52,13 @@ struct sysfs_write {
  * @lock: protects the rest and every write's fields
  * @refs: the owner, and each write that is out
  * @out:  list of writes left in the kernel
+ * @kept: files open for sysfs_read_kept(); its callers are one thread
  */
 struct sysfs {
 	pthread_mutex_t lock;
 	unsigned refs;
 	unsigned outs;
+	unsigned kept, kept_max;
 	struct sysfs_write *out;
 	void (*on_out)(void *arg, int change);
 	void *on_out_arg;
@@ -80,6 +84,15 @@ static void put_locked(struct sysfs *s)
 	free(s);
 }
 
+static unsigned most_kept(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur / 2 > SYSFS_KEPT_MAX)
+		return SYSFS_KEPT_MAX;
+	return (unsigned)files.rlim_cur / 2;
+}
+
 struct sysfs *sysfs_new_ops(const struct sysfs_ops *ops, void *ctx)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
@@ -90,6 +103,7 @@ struct sysfs *sysfs_new_ops(const struct sysfs_ops *ops, void *ctx)
 	sigaction(WRITER_SIGNAL, &sa, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	s->refs = 1;
+	s->kept_max = most_kept();
 	s->ops = ops;
 	s->ctx = ctx;
 	return s;
@@ -179,6 +193,44 @@ int sysfs_read_num(struct sysfs *s, int base, long long *ret_num, const char *fm
 		return -EPROTO;
 	*ret_num = num;
 	return 0;
+}
+
+void sysfs_drop(struct sysfs *s, struct sysfs_kept *kept)
+{
+	if (kept->fd < 0)
+		return;
+	close(kept->fd);
+	kept->fd = -1;
+	s->kept--;
+}
+
+static void keep(struct sysfs *s, struct sysfs_kept *kept, const char *path)
+{
+	if (kept->fd >= 0 || !s->ops->keep || s->kept >= s->kept_max)
+		return;
+	kept->fd = s->ops->keep(s->ctx, path);
+	if (kept->fd >= 0)
+		s->kept++;
+}
+
+/* A device that went and came again has another file: the one kept fails, then. */
+int sysfs_read_kept(struct sysfs *s, struct sysfs_kept *kept, char *buf, size_t size,
+		    const char *fmt, ...)
+{
+	char path[SYSFS_PATH_BYTES];
+	va_list ap;
+	ssize_t n;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	keep(s, kept, path);
+	n = kept->fd < 0 ? -1 : pread(kept->fd, buf, size, 0);
+	if (n < 0) {
+		sysfs_drop(s, kept);
+		n = s->ops->read(s->ctx, path, buf, size);
+	}
+	return end_string(buf, size, (int)n);
 }
 
 int sysfs_list(struct sysfs *s, const char *dir, void (*fn)(void *arg, const char *name), void *arg)

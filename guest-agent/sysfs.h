@@ -20,12 +20,14 @@ struct ls_err;
 
 #define SYSFS_PATH_BYTES 128  /* of a path below the root */
 #define SYSFS_FILE_BYTES 8192 /* read from one file at most: a CPU list of 1024 is less */
+#define SYSFS_KEPT_MAX	 512  /* files kept open; each costs the kernel a page */
 
 /**
  * struct sysfs_ops - A kernel
  * @read:  fill @buf with at most @size bytes; the length or -errno
  * @write: may block for ever; 0 or -errno
  * @list:  call @fn with each name in a directory; 0 or -errno
+ * @keep:  open a file that is read again and again: a descriptor or -errno; may be NULL
  *
  * Paths are relative to the root of sysfs. @write runs in any thread.
  */
@@ -33,6 +35,7 @@ struct sysfs_ops {
 	int (*read)(void *ctx, const char *path, char *buf, size_t size);
 	int (*write)(void *ctx, const char *path, const char *value);
 	int (*list)(void *ctx, const char *dir, void (*fn)(void *arg, const char *name), void *arg);
+	int (*keep)(void *ctx, const char *path);
 };
 
 /* Files; the context is the path of the root. */
@@ -68,6 +71,25 @@ int sysfs_read_num(struct sysfs *s, int base, long long *ret_num, const char *fm
 /* A file's first bytes as they are: the number read, or -errno. */
 int sysfs_read_raw(struct sysfs *s, void *buf, size_t size, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/**
+ * struct sysfs_kept - A file that every scan reads; its owner's memory
+ * @fd: -1: not open
+ *
+ * Opening a file that the guard has marked waits for the guard's thread, our own opens,
+ * too; reading it again does not. SYSFS_KEPT_MAX of them, and no more than half of what
+ * the process may open, are kept; the others are opened each time.
+ */
+struct sysfs_kept {
+	int fd;
+};
+
+/* As sysfs_read_str(), of the file that @kept stands for. */
+int sysfs_read_kept(struct sysfs *s, struct sysfs_kept *kept, char *buf, size_t size,
+		    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* The file is not needed any more. */
+void sysfs_drop(struct sysfs *s, struct sysfs_kept *kept);
 
 int sysfs_list(struct sysfs *s, const char *dir, void (*fn)(void *arg, const char *name),
 	       void *arg);

@@ -65,4 +65,9 @@ static int real_list(void *ctx, const char *dir, void (*fn)(void *arg, const cha
 	return 0;
 }
 
-const struct sysfs_ops sysfs_real_ops = { real_read, real_write, real_list };
+static int real_keep(void *ctx, const char *path)
+{
+	return real_open(ctx, path, O_RDONLY);
+}
+
+const struct sysfs_ops sysfs_real_ops = { real_read, real_write, real_list, real_keep };

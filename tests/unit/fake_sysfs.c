@@ -225,7 +225,7 @@ static int fake_write(void *ctx, const char *path, const char *value)
 	return r;
 }
 
-const struct sysfs_ops fake_ops = { fake_read, fake_write, fake_list };
+const struct sysfs_ops fake_ops = { fake_read, fake_write, fake_list, NULL };
 
 /* ---- for tests --------------------------------------------------------------- */
 

@@ -119,7 +119,7 @@ static int list_through(void *ctx, const char *dir, void (*fn)(void *arg, const 
 	return fake_ops.list(&((struct inside *)ctx)->guest.kernel, dir, fn, arg);
 }
 
-static const struct sysfs_ops watching_ops = { read_through, look_and_write, list_through };
+static const struct sysfs_ops watching_ops = { read_through, look_and_write, list_through, NULL };
 
 /* CPUs 0-7, of which 0-3 are online; blocks 0-3, offline. */
 static int setup(void **state)

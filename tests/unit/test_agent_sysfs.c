@@ -76,6 +76,108 @@ static void test_when_files_are_real_then_they_are_read_and_written(void **state
 	rmdir(root);
 }
 
+/*
+ * A kernel whose file is kept open: its inode changes when its device is plugged anew,
+ * and a descriptor of the one before fails, as sysfs has it (here: a pipe cannot be
+ * read at an offset).
+ */
+static struct {
+	int opens;
+	int kept;
+	bool dead;
+} kernel;
+
+static int counting_read(void *ctx, const char *path, char *buf, size_t size)
+{
+	kernel.opens++;
+	return sysfs_real_ops.read(ctx, path, buf, size);
+}
+
+static int counting_keep(void *ctx, const char *path)
+{
+	int ends[2];
+
+	kernel.kept++;
+	if (!kernel.dead)
+		return sysfs_real_ops.keep(ctx, path);
+	assert_int_equal(pipe(ends), 0);
+	close(ends[1]);
+	return ends[0];
+}
+
+static const struct sysfs_ops counting_ops = { counting_read, NULL, NULL, counting_keep };
+
+static void expect_kept(struct sysfs *s, struct sysfs_kept *kept, const char *want)
+{
+	char text[16] = "";
+
+	assert_int_equal(sysfs_read_kept(s, kept, text, sizeof(text), "%s", "state"), 0);
+	assert_string_equal(text, want);
+}
+
+/* Read again and again it is opened once, and what it says is what is there now. */
+static void test_when_a_file_is_kept_then_it_is_opened_once(void **state)
+{
+	struct sysfs_kept kept = { -1 };
+	struct sysfs *s;
+	char text[4];
+
+	(void)state;
+	strcpy(root + sizeof(root) - 7, "XXXXXX");
+	assert_non_null(mkdtemp(root));
+	memset(&kernel, 0, sizeof(kernel));
+	s = sysfs_new_ops(&counting_ops, root);
+	assert_int_equal(sysfs_read_kept(s, &kept, text, sizeof(text), "state"), -ENOENT);
+	put_file("state", "offline\n");
+	kernel.opens = kernel.kept = 0;
+	expect_kept(s, &kept, "offline");
+	put_file("state", "online\n");
+	expect_kept(s, &kept, "online");
+	expect_kept(s, &kept, "online");
+	assert_int_equal(kernel.kept, 1);
+	assert_int_equal(kernel.opens, 0);
+	assert_int_equal(sysfs_read_kept(s, &kept, text, sizeof(text), "state"), -EMSGSIZE);
+	sysfs_drop(s, &kept);
+	sysfs_drop(s, &kept);
+	kernel.dead = true;
+	expect_kept(s, &kept, "online"); /* by opening it */
+	assert_int_equal(kept.fd, -1);
+	sysfs_free(s);
+	remove_file("state");
+	rmdir(root);
+}
+
+/* More devices than descriptors: the rest is opened each time, and nothing is wrong. */
+static void test_when_files_are_many_then_a_bounded_number_is_kept(void **state)
+{
+	enum { MANY = SYSFS_KEPT_MAX + 10 };
+	struct sysfs_kept kept[MANY];
+	struct sysfs *s;
+	int i, n = 0;
+
+	(void)state;
+	strcpy(root + sizeof(root) - 7, "XXXXXX");
+	assert_non_null(mkdtemp(root));
+	memset(&kernel, 0, sizeof(kernel));
+	put_file("state", "online\n");
+	s = sysfs_new_ops(&counting_ops, root);
+	for (i = 0; i < MANY; i++) {
+		kept[i].fd = -1;
+		expect_kept(s, &kept[i], "online");
+		n += kept[i].fd >= 0;
+	}
+	assert_true(n > 0 && n <= SYSFS_KEPT_MAX);
+	assert_int_equal(kernel.opens, MANY - n);
+	for (i = 0; i < MANY; i++)
+		sysfs_drop(s, &kept[i]);
+	expect_kept(s, &kept[MANY - 1], "online");
+	assert_true(kept[MANY - 1].fd >= 0); /* there is room again */
+	sysfs_drop(s, &kept[MANY - 1]);
+	sysfs_free(s);
+	remove_file("state");
+	rmdir(root);
+}
+
 /* The kernel's lists, and everything that only looks like one. */
 static void test_when_a_cpu_list_is_read_then_strictly(void **state)
 {
@@ -144,6 +246,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_when_files_are_real_then_they_are_read_and_written),
+		cmocka_unit_test(test_when_a_file_is_kept_then_it_is_opened_once),
+		cmocka_unit_test(test_when_files_are_many_then_a_bounded_number_is_kept),
 		cmocka_unit_test(test_when_a_cpu_list_is_read_then_strictly),
 		cmocka_unit_test(test_when_a_uevent_comes_then_its_subsystem_decides),
 		cmocka_unit_test(test_when_a_write_goes_out_then_it_is_told_and_comes_back),
