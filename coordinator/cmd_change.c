@@ -225,6 +225,8 @@ static const struct argp memory_argp = {
 	       "new "
 	       "blocks are brought online as movable, so that they can be given back. Less: "
 	       "virtio-mem devices shrink first, whole DIMMs go for the rest.\n\n"
+	       "More than the guest's kernel has room to describe is refused: it needs 1/64 of "
+	       "it, free and not movable.\n\n"
 	       "All or nothing, as \"lockstep vcpus\".",
 	.children = children,
 };

@@ -73,6 +73,8 @@ static void read_memory(struct json_object *memory, struct vm *vm)
 	if (!memory || !OBJECT_OK(memory, MEMORY))
 		return;
 	vm->block_bytes = (uint64_t)qmp_get_int(memory, "block-bytes", 0);
+	vm->headroom = (uint64_t)qmp_get_int(memory, "headroom-bytes", -1);
+	vm->headroom_known = vm->headroom <= INT64_MAX;
 	for (size_t i = 0; runs && i < json_object_array_length(runs); i++)
 		if (OBJECT_OK(json_object_array_get_idx(runs, i), BLOCKS))
 			read_run(json_object_array_get_idx(runs, i), vm);

@@ -12,6 +12,7 @@
  *	local.c    the socket for the guest's own root               (loop thread)
  *	hooks.c, hook_*.c  the guest's programs                      (transaction thread)
  *	incli*.c   the other end of the local socket               (another process)
+ *	status.c, headroom.c  what lockstep-status says              (loop thread)
  *	device.c, cpuhp.c, memory.c, window*.c, doctor.c           (transaction thread)
  *	cpu_rows.c                         (transaction thread, and the CPU's worker)
  *	worker.c, workers.c, cpu_meet.c                            (one thread a CPU)

@@ -95,6 +95,7 @@ static void show_memory(struct json_object *memory)
 {
 	struct json_object *runs = qmp_get_array(memory, "blocks");
 	int64_t bytes = qmp_get_int(memory, "block-bytes", 0);
+	int64_t headroom = qmp_get_int(memory, "headroom-bytes", -1);
 	size_t i, n = runs ? json_object_array_length(runs) : 0;
 
 	if (!memory)
@@ -102,6 +103,9 @@ static void show_memory(struct json_object *memory)
 	printf("\n     BLOCKS  STATE          SIZE   (of %" PRId64 " MiB each)\n", bytes >> 20);
 	for (i = 0; i < n; i++)
 		show_run(json_object_array_get_idx(runs, i), bytes);
+	if (headroom >= 0)
+		printf("%" PRId64 " MiB can be added: the kernel has no room to describe more\n",
+		       headroom >> 20);
 }
 
 void incli_show_status(struct json_object *status)

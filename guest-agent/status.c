@@ -12,6 +12,7 @@
 #include "agent.h"
 #include "cpu.h"
 #include "cpus.h"
+#include "headroom.h"
 #include "request.h"
 #include "view.h"
 #include "work.h"
@@ -115,7 +116,7 @@ static bool add_cpus_rcu(struct json_object *o, const struct view *v, const stru
 	return moved;
 }
 
-static void add_memory_rcu(struct json_object *o, const struct view *v)
+static void add_memory_rcu(struct json_object *o, const struct view *v, int64_t headroom)
 {
 	struct json_object *memory, *blocks, *run;
 	size_t i;
@@ -133,11 +134,14 @@ static void add_memory_rcu(struct json_object *o, const struct view *v)
 		json_object_array_add(blocks, run);
 	}
 	json_object_object_add(memory, "blocks", blocks);
+	if (headroom >= 0)
+		add_int(memory, "headroom-bytes", headroom);
 	json_object_object_add(o, "memory", memory);
 }
 
 static bool add_devices(struct agent *a, struct json_object *o)
 {
+	int64_t headroom = headroom_now(a->sysfs);
 	struct cpus mask;
 	bool fresh = work_idle(a->work) && cpu_mask(a->sysfs, &mask) == 0, moved = false;
 	const struct view *v;
@@ -145,7 +149,7 @@ static bool add_devices(struct agent *a, struct json_object *o)
 	v = view_begin(&a->model);
 	if (v) {
 		moved = add_cpus_rcu(o, v, fresh ? &mask : NULL, a->model.cpuhp);
-		add_memory_rcu(o, v);
+		add_memory_rcu(o, v, headroom);
 	}
 	view_end(&a->model);
 	return moved;

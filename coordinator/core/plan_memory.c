@@ -323,13 +323,53 @@ static void take_offline_dimms(struct plan *p)
 	}
 }
 
+/* Bytes that an item makes the guest's kernel describe anew, in whole blocks. */
+static uint64_t news_of(const struct plan *p, const struct item *it)
+{
+	const struct vm_mem *m = vm_mem_by_id(p->vm, it->id);
+	uint64_t block = block_bytes(p->vm);
+
+	if (it->kind == VM_DIMM)
+		return m && m->plugged ? 0 : it->size;
+	return m->guest_present < it->goal
+		       ? (it->goal - m->guest_present + block - 1) / block * block
+		       : 0;
+}
+
+/*
+ * Memory that the guest's kernel cannot describe is refused by it too late: what it tried
+ * has used up its last pages, and it may not live on.
+ */
+static int check_headroom(const struct plan *p, uint64_t now, struct ls_err *err)
+{
+	uint64_t news = 0, room = p->vm->headroom - p->vm->headroom % block_bytes(p->vm);
+	char most[48] = "nothing can be added now";
+
+	for (unsigned i = 0; i < p->n; i++)
+		news += news_of(p, &p->items[i]);
+	if (!p->vm->headroom_known || news <= room)
+		return 0;
+	if (p->wish - now > news - room)
+		snprintf(most, sizeof(most), "at most %" PRIu64 " MiB can be had now",
+			 (p->wish - (news - room)) / MIB);
+	return ls_err_set(err, -ENOMEM,
+			  "%" PRIu64 " MiB cannot be had now: the guest's kernel has room to "
+			  "describe %" PRIu64 " MiB of new memory, not %" PRIu64
+			  " MiB; %s, more when the guest has freed memory of its own",
+			  p->wish / MIB, room / MIB, news / MIB, most);
+}
+
 static int fit_up(struct plan *p, uint64_t now, struct ls_err *err)
 {
+	int r = 0;
+
 	p->left = p->wish - now;
 	grow_virtio_mem(p);
 	if (p->vm->agent == AGENT_LOCKSTEP)
 		take_offline_dimms(p);
-	return p->left ? add_dimm(p, err) : 0;
+	if (p->left)
+		r = add_dimm(p, err);
+	return r < 0 ? r : check_headroom(p, now, err);
 }
 
 static int fit_down(struct plan *p, uint64_t now, struct ls_err *err)

@@ -166,6 +166,7 @@ enum {
  * @lease_ms:    left of the lock's or the window's lease
  * @forced:      CPUs that the window has forced, by guest number
  * @block_bytes: size of a memory block, 0 unknown
+ * @headroom_known: the agent told @headroom: bytes that its kernel has room to describe
  * @guest_cpus, @guest_cpus_online: counts; the only thing that qemu-ga can tell
  */
 struct vm {
@@ -199,6 +200,8 @@ struct vm {
 	unsigned *forced;
 	unsigned n_forced;
 	uint64_t block_bytes;
+	bool headroom_known;
+	uint64_t headroom;
 	unsigned guest_cpus, guest_cpus_online;
 };
 

@@ -78,7 +78,8 @@
 
 #define LS_WIRE_OBJ_MEMORY(F) \
 	F("block-bytes", QMP_INT, 0, 1, INT64_MAX, 0, "size of a memory block") \
-	F("blocks", QMP_OBJECTS, 0, 0, 0, LS_BLOCKS_MAX, "runs of BLOCKS objects, ascending")
+	F("blocks", QMP_OBJECTS, 0, 0, 0, LS_BLOCKS_MAX, "runs of BLOCKS objects, ascending") \
+	F("headroom-bytes", QMP_INT, 1, 0, INT64_MAX, 0, "that can be added now: so much does the kernel have room to describe (64 bytes a page, none of it movable); absent: not known, or new memory may describe itself (memmap_on_memory)")
 
 /* ---- commands --------------------------------------------------------- */
 

@@ -367,6 +367,37 @@ static void test_when_the_guest_lags_behind_then_its_request_is_counted(void **s
 	vm_done(&vm);
 }
 
+/* Both kinds of devices count, in whole blocks; what the guest has is described already. */
+static void test_when_the_guest_cannot_describe_more_then_what_it_can_is_named(void **state)
+{
+	struct vm vm = guest(2, 1);
+	struct vm_mem *vmem = has_mem(&vm, VM_VIRTIO_MEM, "vmem0", 256 * MIB, 1024 * MIB);
+	struct ls_err err;
+	struct txn *t;
+
+	(void)state;
+	vm.headroom_known = true;
+	vm.headroom = 1280 * MIB + 5;
+	assert_no_memory(&vm, 2176, -ENOMEM,
+			 WORDS("2176 MiB cannot be had", "describe 1280 MiB", "not 1408 MiB",
+			       "at most 2048 MiB", "freed"));
+	assert_int_equal(plan_memory(&vm, "x", 2048 * MIB, &err, &t), 0);
+	txn_free(t);
+	vmem->guest_present += 128 * MIB; /* offline, but there */
+	assert_int_equal(plan_memory(&vm, "x", 2176 * MIB, &err, &t), 0);
+	txn_free(t);
+	vm.headroom = 0;
+	assert_no_memory(&vm, 1024, -ENOMEM, WORDS("not 128 MiB", "at most 896 MiB"));
+	vmem->guest_present = 256 * MIB;
+	assert_no_memory(&vm, 1024, -ENOMEM, WORDS("describe 0 MiB", "nothing can be added now"));
+	assert_int_equal(plan_memory(&vm, "x", 512 * MIB, &err, &t), 0);
+	txn_free(t);
+	vm.headroom_known = false; /* an older agent, or new memory describes itself */
+	assert_int_equal(plan_memory(&vm, "x", 2304 * MIB, &err, &t), 0);
+	txn_free(t);
+	vm_done(&vm);
+}
+
 /* As much as there is, all of it online: nothing to do. */
 static void test_when_memory_is_as_wanted_then_nothing_to_do(void **state)
 {
@@ -479,6 +510,8 @@ int main(void)
 		cmocka_unit_test(test_when_more_memory_is_wanted_then_virtio_mem_and_one_dimm),
 		cmocka_unit_test(test_when_less_memory_is_wanted_then_virtio_mem_and_whole_dimms),
 		cmocka_unit_test(test_when_the_guest_lags_behind_then_its_request_is_counted),
+		cmocka_unit_test(
+			test_when_the_guest_cannot_describe_more_then_what_it_can_is_named),
 		cmocka_unit_test(test_when_memory_is_as_wanted_then_nothing_to_do),
 		cmocka_unit_test(test_when_the_sides_do_not_fit_then_said_what_does_not),
 		cmocka_unit_test(test_when_the_source_cannot_go_then_said_why),
