@@ -5,6 +5,7 @@
  */
 #include "agent.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,9 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <lockstep/err.h>
 #include <lockstep/log.h>
 #include <lockstep/wire.h>
 
+#include "expedite.h"
 #include "hooks.h"
 #include "incli.h"
 #include "sysfs.h"
@@ -25,6 +28,7 @@
 
 static int log_up_to = LOG_INFO;
 static bool log_to_syslog;
+static bool restore_only;
 
 void log_sink(int priority, const char *fmt, ...)
 {
@@ -71,6 +75,12 @@ static const char help[] =
 	"                         off     they happen, and nobody is watching\n"
 	"      --guard-bound S  a write waits at most S seconds, then EPERM (default 150,\n"
 	"                       at most 170: udev gives up at 180)\n"
+	"      --expedite MODE  expedited RCU while two or more CPUs change, for at most 5 s:\n"
+	"                         on       in guests that have no isolated, nohz_full or realtime\n"
+	"                                  CPUs, and where nobody else has set it\n"
+	"                         off      never (default)\n"
+	"                         restore  only put back what an agent that was killed has left\n"
+	"                                  set, and end: for what runs after the agent\n"
 	"  -v, --verbose        log what is done, not only what is remarkable\n"
 	"      --syslog         log to syslog instead of standard error\n"
 	"      --sysfs DIR      use DIR instead of /sys: for tests\n"
@@ -86,7 +96,15 @@ static const char help[] =
 	"the agent is started again.\n"
 	"\n";
 
-enum { OPT_SYSFS = 256, OPT_SYSLOG, OPT_HOOKS, OPT_HOOK_MS, OPT_GUARD, OPT_GUARD_BOUND };
+enum {
+	OPT_SYSFS = 256,
+	OPT_SYSLOG,
+	OPT_HOOKS,
+	OPT_HOOK_MS,
+	OPT_GUARD,
+	OPT_GUARD_BOUND,
+	OPT_EXPEDITE,
+};
 
 static const struct option long_options[] = {
 	{ "method", required_argument, NULL, 'm' },
@@ -99,6 +117,7 @@ static const struct option long_options[] = {
 	{ "hook-ms", required_argument, NULL, OPT_HOOK_MS },
 	{ "guard", required_argument, NULL, OPT_GUARD },
 	{ "guard-bound", required_argument, NULL, OPT_GUARD_BOUND },
+	{ "expedite", required_argument, NULL, OPT_EXPEDITE },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -130,6 +149,16 @@ static int parse_bound(const char *text, unsigned *ret_ms)
 	if (end == text || *end || s < 1 || s > GUARD_BOUND_MAX_MS / 1000)
 		return usage("--guard-bound is 1 to 170 seconds, not ", text);
 	*ret_ms = (unsigned)s * 1000;
+	return -1;
+}
+
+/* Return: -1 go on, else the exit status. */
+static int parse_expedite(const char *text, struct agent_options *opt)
+{
+	restore_only = !strcmp(text, "restore");
+	opt->expedite = !strcmp(text, "on");
+	if (!restore_only && !opt->expedite && strcmp(text, "off"))
+		return usage("--expedite is on, off or restore, not ", text);
 	return -1;
 }
 
@@ -166,6 +195,8 @@ static int one_option(int c, struct agent_options *opt)
 		return -1;
 	case OPT_GUARD_BOUND:
 		return parse_bound(optarg, &opt->guard_bound_ms);
+	case OPT_EXPEDITE:
+		return parse_expedite(optarg, opt);
 	case 'V':
 		puts("lockstep-agent " LOCKSTEP_VERSION);
 		return 0;
@@ -223,6 +254,20 @@ static int run(const struct agent_options *opt)
 	return r < 0;
 }
 
+static int restore(const struct agent_options *opt)
+{
+	struct sysfs *sysfs = sysfs_new(opt->sysfs_root);
+	struct ls_err err = { 0 };
+	int r = sysfs ? expedite_restore(sysfs, &err) : ls_err_set(&err, -ENOMEM, "out of memory");
+
+	if (r < 0)
+		log_error("rcu: still expedited: %s", err.text);
+	else if (r == 0)
+		log_info("rcu: put back to its usual pace");
+	sysfs_free(sysfs);
+	return r < 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct agent_options opt = { .method = "virtio-serial",
@@ -237,6 +282,9 @@ int main(int argc, char **argv)
 
 	while (r < 0 && (c = getopt_long(argc, argv, "+m:p:t:vVh", long_options, NULL)) >= 0)
 		r = one_option(c, &opt);
+	if (r < 0 && restore_only)
+		r = optind < argc ? usage("--expedite restore and a command: ", argv[optind])
+				  : restore(&opt);
 	if (r < 0 && optind < argc)
 		return (int)incli_run(argc - optind, argv + optind, opt.state_dir);
 	if (r < 0)

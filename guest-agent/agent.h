@@ -15,6 +15,7 @@
  *	status.c, headroom.c  what lockstep-status says              (loop thread)
  *	device.c, cpuhp.c, memory.c, window*.c, doctor.c           (transaction thread)
  *	cpu_rows.c                         (transaction thread, and the CPU's worker)
+ *	expedite.c                         (transaction thread; its time limit: loop thread)
  *	worker.c, workers.c, cpu_meet.c                            (one thread a CPU)
  */
 #ifndef AGENT_AGENT_H
@@ -26,6 +27,7 @@
 #include <qmp_serve.h>
 
 #include "device.h"
+#include "expedite.h"
 #include "guard.h"
 #include "lock.h"
 #include "loop.h"
@@ -51,6 +53,7 @@ struct work;
  * @guard:     what others' writes meet while the hotplug lock is held
  * @guard_bound_ms: a writer is held at most this long; 0: the default
  * @sysfs_root: whose files are marked; needed unless @guard is GUARD_OFF
+ * @expedite:  use expedited RCU for batches of CPUs
  */
 struct agent_options {
 	const char *method;
@@ -63,6 +66,7 @@ struct agent_options {
 	enum guard_mode guard;
 	unsigned guard_bound_ms;
 	const char *sysfs_root;
+	bool expedite;
 };
 
 /**
@@ -83,6 +87,7 @@ struct changes {
  * @window:      the migration window
  * @model:       the devices; transaction thread, but for its snapshot
  * @hooks:       the guest's own programs; NULL: none
+ * @expedite:    makes batches of CPUs faster
  * @work:        the transaction thread
  * @guard:       what others meet who write to sysfs
  * @clients:     list
@@ -97,6 +102,7 @@ struct agent {
 	struct window window;
 	struct model model;
 	struct hooks *hooks;
+	struct expedite expedite;
 	struct changes changes;
 	struct guard guard;
 	struct work *work;

@@ -24,6 +24,7 @@
 #include "workers.h"
 
 struct device;
+struct expedite;
 struct hooks;
 struct hotplug_lock;
 struct ls_err;
@@ -124,6 +125,7 @@ struct change {
  * @block_bytes: size of a memory block, 0: the kernel has none
  * @cpuhp:       the CPU table
  * @hooks:       the guest's own programs; NULL: none; borrowed
+ * @expedite:    makes a batch of CPUs faster; NULL: nothing does; borrowed
  * @workers:     the CPUs' own threads; tests bring their own machine below them
  * @cpu_ms:      how long a write to cpuN/online may take
  * @memory_ms:   how long a write to memoryN/state may take
@@ -141,6 +143,7 @@ struct model {
 	int64_t block_bytes;
 	const struct cpuhp_table *cpuhp;
 	struct hooks *hooks;
+	struct expedite *expedite;
 	struct workers workers;
 	unsigned cpu_ms;
 	unsigned memory_ms;

@@ -115,6 +115,7 @@ void incli_show_status(struct json_object *status)
 
 	printf("agent    %s\n", qmp_get_str(status, "agent", "?"));
 	printf("guard    %s\n", qmp_get_str(status, "guard", "?"));
+	printf("expedite %s\n", qmp_get_str(status, "expedite", "?"));
 	show_lock(qmp_get_obj(status, "lock"));
 	show_window(qmp_get_obj(status, "window"));
 	puts("\n  CPU  SLOT  DRIVER CORE  KERNEL");

@@ -170,20 +170,32 @@ static struct json_object *in_order_asked(struct json_object *args, struct json_
 	return out;
 }
 
+static int count_changes(struct model *m, const struct cpus *set, bool online)
+{
+	int cpu, n = 0;
+
+	cpus_each(cpu, set) n += model_find(m, DEVICE_CPU, cpu)->online != online;
+	return n;
+}
+
 /* Up from the lowest number, down from the highest. */
 static int work_cpus(struct request *rq)
 {
+	struct model *m = &rq->agent->model;
 	struct cpus set = cpus_of(rq->args);
 	struct json_object *result[LS_CPUS_MAX];
-	int r = check_cpus(&rq->agent->model, &set, rq->flag, &rq->err), i, cpu;
+	struct expedite *batch;
+	int r = check_cpus(m, &set, rq->flag, &rq->err), i, cpu;
 
 	if (r < 0)
 		return r;
+	batch = expedite_begin(m->expedite, count_changes(m, &set, rq->flag));
 	for (i = 0; i < LS_CPUS_MAX; i++) {
 		cpu = rq->flag ? i : LS_CPUS_MAX - 1 - i;
 		if (cpus_has(&set, cpu))
 			result[cpu] = change_cpu(rq, cpu, rq->flag);
 	}
+	expedite_end(batch);
 	rq->ret = object_with("results", in_order_asked(rq->args, result));
 	return 0;
 }

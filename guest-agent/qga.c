@@ -146,6 +146,20 @@ static int set_vcpu(struct agent *a, struct json_object *vcpu, struct ls_err *er
 	return r;
 }
 
+static int count_changes(struct model *m, struct json_object *list)
+{
+	size_t i, n = json_object_array_length(list);
+	int changes = 0;
+
+	for (i = 0; i < n; i++) {
+		struct json_object *vcpu = json_object_array_get_idx(list, i);
+		struct device *dev = device_of(m, DEVICE_CPU, qmp_get_int(vcpu, "logical-id", -1));
+
+		changes += dev && dev->online != qmp_get_bool(vcpu, "online", false);
+	}
+	return changes;
+}
+
 /*
  * In the order given, up to the first failure. If something was done before it, the
  * number done is the answer, and the error shows at the next call.
@@ -154,12 +168,16 @@ static int work_set_vcpus(struct request *rq)
 {
 	struct json_object *list = qmp_get_array(rq->args, "vcpus");
 	size_t n = json_object_array_length(list), done = 0;
+	struct model *m = &rq->agent->model;
+	struct expedite *batch;
 	int r = lock_begin_local(&rq->agent->lock, ME, &rq->err);
 
 	if (r < 0)
 		return r;
+	batch = expedite_begin(m->expedite, count_changes(m, list));
 	for (; done < n && r >= 0; done += r >= 0)
 		r = set_vcpu(rq->agent, json_object_array_get_idx(list, done), &rq->err);
+	expedite_end(batch);
 	lock_end_local(&rq->agent->lock, ME);
 	if (r < 0 && !done)
 		return r;

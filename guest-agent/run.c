@@ -142,7 +142,15 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 
 static void arm(struct agent *a)
 {
-	loop_wake_at(&a->loop, sooner(lock_deadline_ms(&a->lock), window_deadline_ms(&a->window)));
+	uint64_t lease = sooner(lock_deadline_ms(&a->lock), window_deadline_ms(&a->window));
+
+	loop_wake_at(&a->loop, sooner(lease, expedite_deadline_ms(&a->expedite)));
+}
+
+/* Set by the transaction thread: the loop is to learn of its time limit. */
+static void expedited(void *arg)
+{
+	work_kick(((struct agent *)arg)->work);
 }
 
 /*
@@ -161,6 +169,7 @@ void agent_expire(void *agent)
 	}
 	if (window_expire(&a->window, qmp_now_ms()))
 		ops_close_expired(a);
+	expedite_expire(&a->expedite, qmp_now_ms());
 }
 
 /* ---- the loop -------------------------------------------------------------- */
@@ -265,6 +274,10 @@ static void init_parts(struct agent *a, const struct agent_options *opt, struct 
 	model_init(&a->model, sysfs, &a->lock);
 	a->hooks = a->model.hooks = opt->hooks_dir ? hooks_new(opt->hooks_dir, opt->hook_ms) : NULL;
 	window_init(&a->window, &a->model, &a->lock, &a->persist);
+	expedite_init(&a->expedite, sysfs, opt->expedite);
+	a->expedite.on_set = expedited;
+	a->expedite.on_set_arg = a;
+	a->model.expedite = &a->expedite;
 	a->model.tell = agent_tell;
 	a->model.tell_arg = a;
 	sysfs_on_out(sysfs, write_out, a);
@@ -272,6 +285,18 @@ static void init_parts(struct agent *a, const struct agent_options *opt, struct 
 	lock_on_change(&a->lock, guard_engage, &a->guard);
 	a->window.intents = guard_intents;
 	a->window.intents_arg = &a->guard;
+}
+
+/* Whatever the options say now: the agent that was killed may have had others. */
+static void restore_expedited(struct sysfs *sysfs)
+{
+	struct ls_err err = { 0 };
+	int r = expedite_restore(sysfs, &err);
+
+	if (r < 0)
+		log_error("rcu: an agent that was killed has left it expedited: %s", err.text);
+	else if (r == 0)
+		log_warning("rcu: an agent that was killed had left it expedited: put back");
 }
 
 static int start(struct agent *a, const struct agent_options *opt, struct ls_err *err)
@@ -307,6 +332,7 @@ int agent_init(struct agent *a, const struct agent_options *opt, struct sysfs *s
 	memset(a, 0, sizeof(*a));
 	a->loop.epoll = a->loop.timer = -1;
 	init_parts(a, opt, sysfs);
+	restore_expedited(sysfs);
 	r = start(a, opt, err);
 	if (r < 0)
 		agent_done(a);
@@ -315,6 +341,7 @@ int agent_init(struct agent *a, const struct agent_options *opt, struct sysfs *s
 
 int agent_done(struct agent *a)
 {
+	expedite_stop(&a->expedite); /* before a job is waited for that may not end */
 	guard_stop(&a->guard);
 	local_close(a);
 	serve_close(a);
@@ -329,6 +356,7 @@ int agent_done(struct agent *a)
 	window_done(&a->window);
 	model_done(&a->model);
 	hooks_free(a->hooks);
+	expedite_done(&a->expedite);
 	lock_done(&a->lock);
 	pthread_mutex_destroy(&a->changes.lock);
 	return 0;

@@ -170,6 +170,7 @@ struct json_object *status_object(struct agent *a)
 	add_str(o, "machine", uts.machine);
 	add_str(o, "guard", guard_mode_name(a->guard.mode));
 	add_int(o, "guard-held", guard_held_now(&a->guard));
+	add_str(o, "expedite", expedite_state(&a->expedite));
 	json_object_object_add(o, "lock", lock_object(a, now_ms, window.left_ms));
 	json_object_object_add(o, "window", window_object(&window));
 	if (add_devices(a, o))

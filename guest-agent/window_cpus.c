@@ -15,6 +15,7 @@
 
 #include "classes.h"
 #include "cpu.h"
+#include "expedite.h"
 #include "model.h"
 
 /* ---- forcing ----------------------------------------------------------------- */
@@ -141,12 +142,17 @@ static int force_all(struct window *w, const struct cpus *mask, struct window_re
 
 int window_force(struct window *w, struct window_result *result, struct ls_err *err)
 {
+	struct expedite *batch;
 	struct cpus mask;
+	int r;
 
 	window_honour(w); /* what is owed from an earlier window, and its user has taken over */
 	mask = offline_cpus(w->model);
 	remember(w, &mask);
-	return force_all(w, &mask, result, err);
+	batch = expedite_begin(w->model->expedite, cpus_count(&mask));
+	r = force_all(w, &mask, result, err);
+	expedite_end(batch);
+	return r;
 }
 
 /* ---- proving ------------------------------------------------------------------ */
@@ -202,6 +208,7 @@ static void restore_one(struct window *w, int cpu, struct window_result *result)
 
 void window_restore(struct window *w, struct window_result *result)
 {
+	struct expedite *batch;
 	struct cpus mask;
 	int cpu;
 
@@ -209,8 +216,10 @@ void window_restore(struct window *w, struct window_result *result)
 	pthread_mutex_lock(&w->mutex);
 	mask = w->forced;
 	pthread_mutex_unlock(&w->mutex);
+	batch = expedite_begin(w->model->expedite, cpus_count(&mask));
 	for (cpu = LS_CPUS_MAX - 1; cpu >= 0; cpu--)
 		if (cpus_has(&mask, cpu))
 			restore_one(w, cpu, result);
+	expedite_end(batch);
 	window_save(w);
 }

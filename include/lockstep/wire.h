@@ -91,6 +91,7 @@
 	F("machine", QMP_STRING, 0, 1, 32, 0, "uname -m") \
 	F("guard", QMP_STRING, 0, 1, 16, 0, "hold, refuse, watch, off, or advisory (the kernel cannot): the last two keep nobody from sysfs") \
 	F("guard-held", QMP_INT, 1, 0, INT64_MAX, 0, "writers to sysfs that the guard holds now") \
+	F("expedite", QMP_STRING, 1, 1, 64, 0, "expedited RCU for batches of CPUs: off, on, active (now), or no: and why the guest does not allow it") \
 	F("lock", QMP_OBJECT, 0, 0, 0, 0, "a LOCK object") \
 	F("window", QMP_OBJECT, 0, 0, 0, 0, "a WINDOW object") \
 	F("cpus", QMP_OBJECTS, 0, 0, 0, LS_CPUS_MAX, "CPU objects, one for each CPU device") \

@@ -4,6 +4,7 @@
  */
 #include "fake_sysfs.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -81,13 +82,27 @@ static int read_block(const struct fake *f, int n, const char *file, char *buf, 
 	return put(buf, size, f->block[n].state);
 }
 
+static struct fake_file *find_file(struct fake *f, const char *path)
+{
+	int i;
+
+	for (i = 0; i < FAKE_FILES; i++)
+		if (!strcmp(f->file[i].path, path))
+			return &f->file[i];
+	return NULL;
+}
+
 static int fake_read(void *ctx, const char *path, char *buf, size_t size)
 {
 	struct fake *f = ctx;
+	const struct fake_file *other;
 	char file[64];
 	int n;
 
 	ls_guard(&f->lock);
+	other = find_file(f, path);
+	if (other)
+		return put(buf, size, other->text);
 	if (!strcmp(path, CPU_PATH "online"))
 		return read_mask(f, buf, size);
 	if (!strcmp(path, BLOCK_PATH "block_size_bytes"))
@@ -170,9 +185,14 @@ static int write_block(struct fake *f, int n, const char *file, const char *valu
 
 static int act(struct fake *f, const char *path, const char *value)
 {
+	struct fake_file *other = find_file(f, path);
 	char file[64];
 	int n;
 
+	if (other) {
+		snprintf(other->text, sizeof(other->text), "%s\n", value);
+		return 0;
+	}
 	if (sscanf(path, CPU_PATH "cpu%d/%63s", &n, file) == 2)
 		return write_cpu(f, n, file, value);
 	if (sscanf(path, BLOCK_PATH "memory%d/%63s", &n, file) == 2)
@@ -258,6 +278,31 @@ void fake_fail(struct fake *f, const char *path, int nth, int times, int how)
 	f->fail_at = nth;
 	f->fail_times = times;
 	f->fail_how = how;
+}
+
+void fake_put(struct fake *f, const char *path, const char *text)
+{
+	struct fake_file *file;
+
+	ls_guard(&f->lock);
+	file = find_file(f, path);
+	if (!file)
+		file = find_file(f, "");
+	assert(file);
+	*file = (struct fake_file){ 0 };
+	if (!text)
+		return;
+	snprintf(file->path, sizeof(file->path), "%s", path);
+	snprintf(file->text, sizeof(file->text), "%s", text);
+}
+
+bool fake_has(struct fake *f, const char *path, const char *text)
+{
+	const struct fake_file *file;
+
+	ls_guard(&f->lock);
+	file = find_file(f, path);
+	return file && !strcmp(file->text, text);
 }
 
 int fake_user(struct fake *f, const char *path, const char *value)

@@ -24,6 +24,7 @@
 #define FAKE_CPUS     64
 #define FAKE_BLOCKS   64
 #define FAKE_WRITES   512
+#define FAKE_FILES    8
 #define FAKE_BLOCK_MB 128
 
 /* @nameless: announced, and not linked to its ACPI name yet: there is no firmware_node */
@@ -40,6 +41,12 @@ struct fake_block {
 	const char *state;
 };
 
+/* Any other file: it keeps what is written to it. */
+struct fake_file {
+	char path[SYSFS_PATH_BYTES];
+	char text[32];
+};
+
 struct fake_write {
 	char path[SYSFS_PATH_BYTES];
 	char value[32];
@@ -49,6 +56,7 @@ struct fake_write {
 /**
  * struct fake - The kernel
  * @lock:     protects the rest
+ * @file:     others, by fake_put()
  * @write:    every write, in order
  * @fail_at:  this write (counted from 0) and the @fail_times - 1 after it fail
  * @fail_how: with this -errno
@@ -63,6 +71,7 @@ struct fake {
 	pthread_mutex_t lock;
 	struct fake_cpu cpu[FAKE_CPUS];
 	struct fake_block block[FAKE_BLOCKS];
+	struct fake_file file[FAKE_FILES];
 	struct fake_write write[FAKE_WRITES];
 	int n_writes;
 	int fail_at, fail_times, fail_how;
@@ -100,6 +109,10 @@ extern const struct sysfs_ops fake_ops;
 
 /* The next write to @path ("" any), @nth from now on, fails @times times. */
 void fake_fail(struct fake *f, const char *path, int nth, int times, int how);
+/* Make a file with this text, or give it another; NULL: there is none. */
+void fake_put(struct fake *f, const char *path, const char *text);
+/* Whether it is there, with this text. */
+bool fake_has(struct fake *f, const char *path, const char *text);
 /* What a user in the guest would do with echo; the result of the write. */
 int fake_user(struct fake *f, const char *path, const char *value);
 /* Let a hanging write go on. */
