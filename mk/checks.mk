@@ -69,8 +69,8 @@ cover: deps
 	$(Q)tests/lint/cover build/cover
 
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
-bench: $(BENCH)
-	$(Q)for b in $^; do $$b || exit 1; done
+bench: $(BENCH) all
+	$(Q)for b in $(BENCH) tests/bench/agent_expedite; do $$b || exit 1; done
 $(B)/bench/bench_agent_lock: $(call obj,guest-agent/memlock.c guest-agent/lock.c)
 $(B)/bench/%: $(B)/tests/bench/%.o $(LIBQMP)
 	$(call say,LD,$@)
