@@ -202,7 +202,7 @@ static int one_option(int c, struct agent_options *opt)
 		return 0;
 	case 'h':
 		fputs(help, stdout);
-		fputs(incli_help, stdout);
+		incli_help();
 		return 0;
 	default:
 		fputs("Try 'lockstep-agent --help'.\n", stderr);

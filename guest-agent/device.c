@@ -69,7 +69,7 @@ static int verify(const struct device *dev, bool online, struct ls_err *err)
 		return 0;
 	return ls_err_set(err, -EIO,
 			  "%s%d should be %s, but the driver core says %s and the kernel %s; "
-			  "lockstep-doctor can heal that",
+			  "doctor --fix heals that",
 			  dev->bus->prefix, dev->id, online ? "online" : "offline",
 			  dev->online ? "online" : "offline", dev->kernel ? "online" : "offline");
 }

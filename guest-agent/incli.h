@@ -31,8 +31,6 @@ enum incli_exit {
 	INCLI_FINDINGS, /* doctor has found something that is not healed */
 };
 
-extern const char incli_help[];
-
 /**
  * struct incli - One command under way
  * @q:   the agent
@@ -60,6 +58,9 @@ struct incli_range {
  */
 enum incli_exit incli_run(int argc, char **argv, const char *state_dir);
 
+/* The commands' part of `lockstep-agent --help`, to standard output. */
+void incli_help(void);
+
 /* Ask, within the time that a change may take; NULL with @c->err set. Caller puts the value. */
 struct json_object *incli_ask(struct incli *c, const char *verb, struct json_object *args);
 /* Print @c->err; the status that it stands for. */
@@ -74,9 +75,11 @@ bool incli_change_check(const char *verb, int argc, char **argv);
 
 /* ---- incli_show.c ------------------------------------------------------------ */
 
+/* A reply or an event as it came, on one line: for programs. */
+void incli_show_json(struct json_object *o);
 void incli_show_status(struct json_object *status);
 void incli_show_change(struct json_object *change);
-/* Return: findings that are not healed. */
-int incli_show_findings(struct json_object *findings);
+/* @fix: healing was asked for. Return: findings that are not healed. */
+int incli_show_findings(struct json_object *findings, bool fix, bool json);
 
 #endif

@@ -125,6 +125,17 @@ static void unlock(struct incli *c)
 	c->err = was;
 }
 
+/* "cpu3: " unless the text begins with it. */
+static void tell_failure(const char *kind, int64_t id, const char *text)
+{
+	char who[48];
+
+	snprintf(who, sizeof(who), "%s%" PRId64, kind, id);
+	if (!strncmp(text, who, strlen(who)))
+		who[0] = '\0';
+	fprintf(stderr, "lockstep-agent: %s%s%s\n", who, *who ? ": " : "", text);
+}
+
 /* What could not be done, one line each. Return: how many. */
 static int tell_failures(const char *kind, struct json_object *list)
 {
@@ -137,8 +148,7 @@ static int tell_failures(const char *kind, struct json_object *list)
 		if (qmp_get_int(o, "code", 0) >= 0)
 			continue;
 		failures++;
-		fprintf(stderr, "lockstep-agent: %s%" PRId64 ": %s\n", kind,
-			qmp_get_int(o, "id", -1), qmp_get_str(o, "error", "failed"));
+		tell_failure(kind, qmp_get_int(o, "id", -1), qmp_get_str(o, "error", "failed"));
 	}
 	return failures;
 }
@@ -176,13 +186,47 @@ static int change_cpus(struct incli *c, bool online, const struct incli_range *r
 	return failures;
 }
 
+/* The first block of a range that is in no run of the status: -1 none. */
+static int64_t missing_block(struct json_object *memory, const struct incli_range *r)
+{
+	struct json_object *runs = qmp_get_array(memory, "blocks");
+	size_t i, n = runs ? json_object_array_length(runs) : 0;
+	int64_t next = r->lo;
+
+	for (i = 0; i < n && next <= r->hi; i++) {
+		struct json_object *run = json_object_array_get_idx(runs, i);
+		int64_t first = qmp_get_int(run, "first", 0);
+
+		if (next >= first && next < first + qmp_get_int(run, "count", 0))
+			next = first + qmp_get_int(run, "count", 0);
+	}
+	return next <= r->hi ? next : -1;
+}
+
+/* As for CPUs: one that does not exist, and nothing is changed. */
+static int check_blocks(struct incli *c, struct json_object *memory,
+			const struct incli_range *range, int n)
+{
+	int64_t block;
+	int i;
+
+	if (qmp_get_int(memory, "block-bytes", 0) <= 0)
+		return ls_err_set(&c->err, -EOPNOTSUPP, "this kernel has no memory blocks");
+	for (i = 0; i < n; i++) {
+		block = missing_block(memory, &range[i]);
+		if (block >= 0)
+			return ls_err_set(
+				&c->err, -ENODEV,
+				"this guest has no memory%" PRId64 "; nothing was changed", block);
+	}
+	return 0;
+}
+
 static int change_blocks(struct incli *c, bool online, const struct incli_range *r, int64_t bytes)
 {
 	struct json_object *args = with_txn(c), *reply;
 	int failures;
 
-	if (r->hi >= INT64_MAX / bytes)
-		return ls_err_set(&c->err, -ERANGE, "memory%" PRId64 ": no such block", r->hi);
 	add_int(args, "start", r->lo * bytes);
 	add_int(args, "length", (r->hi - r->lo + 1) * bytes);
 	reply = incli_ask(c, online ? "lockstep-memory-online" : "lockstep-memory-offline", args);
@@ -194,14 +238,14 @@ static int change_blocks(struct incli *c, bool online, const struct incli_range 
 }
 
 static int change_memory(struct incli *c, bool online, const struct incli_range *range, int n,
-			 int64_t block_bytes)
+			 struct json_object *memory)
 {
-	int i, r, failures = 0;
+	int i, r = check_blocks(c, memory, range, n), failures = 0;
 
-	if (block_bytes <= 0)
-		return ls_err_set(&c->err, -EOPNOTSUPP, "this kernel has no memory blocks");
+	if (r < 0)
+		return r;
 	for (i = 0; i < n; i++) {
-		r = change_blocks(c, online, &range[i], block_bytes);
+		r = change_blocks(c, online, &range[i], qmp_get_int(memory, "block-bytes", 0));
 		if (r < 0)
 			return r;
 		failures += r;
@@ -214,11 +258,10 @@ enum incli_exit incli_change(struct incli *c, bool online, int argc, char **argv
 	struct json_object *status = incli_ask(c, "lockstep-status", NULL);
 	struct incli_range range[INCLI_RANGES_MAX];
 	int n = take_words(argv[1], argc, argv, range), r = -EBUSY;
-	int64_t bytes = qmp_get_int(qmp_get_obj(status, "memory"), "block-bytes", 0);
 
 	if (status && lock(c, status) == 0) {
 		if (is_memory(argv[1]))
-			r = change_memory(c, online, range, n, bytes);
+			r = change_memory(c, online, range, n, qmp_get_obj(status, "memory"));
 		else
 			r = change_cpus(c, online, range, n);
 		unlock(c);

@@ -377,6 +377,18 @@ static void op_doctor(struct qmp_call *call, struct json_object *args, void *arg
 
 /* ---- tests -------------------------------------------------------------------------- */
 
+static int refuse_row(const struct cpuhp_table *table, const char *name, struct ls_err *err)
+{
+	char rows[160] = "";
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < table->n && len < sizeof(rows); i++)
+		len += (size_t)snprintf(rows + len, sizeof(rows) - len, "%s%s", i ? ", " : "",
+					table->steps[i].name);
+	return ls_err_set(err, -EINVAL, "the CPU table has no row '%s', but %s", name, rows);
+}
+
 static int work_fail(struct request *rq)
 {
 	struct model *m = &rq->agent->model;
@@ -388,7 +400,7 @@ static int work_fail(struct request *rq)
 		return class_set(&rq->err, -ENODEV, LS_CLASS_NO_DEVICE, "this guest has no cpu%d",
 				 cpu);
 	if (row < 0)
-		return ls_err_set(&rq->err, -EINVAL, "the CPU table has no row '%s'", name);
+		return refuse_row(m->cpuhp, name, &rq->err);
 	dev->hp.fail = row;
 	log_warning("cpu%d %s: its next visit is to fail", cpu, name);
 	return 0;

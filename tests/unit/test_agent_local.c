@@ -192,9 +192,10 @@ static void test_when_status_is_asked_then_the_guest_is_shown(void **state)
 	assert_int_equal(command(f, "status"), INCLI_OK);
 	expect_text(f, "lock     free\n");
 	expect_text(f, "window   closed\n");
-	expect_text(f, "    0     0  online       online   cannot go offline\n");
-	expect_text(f, "    3     3  offline      offline\n");
-	expect_text(f, "0-3  offline        512 MiB\n");
+	expect_text(f, "        0          0  online       online    cannot go offline\n");
+	expect_text(f, "      1-2        1-2  online       online\n");
+	expect_text(f, "        3          3  offline      offline\n");
+	expect_text(f, "      0-3  offline        512 MiB\n");
 }
 
 /* A CPU whose two truths differ is pointed at, with what heals it. */
@@ -204,9 +205,11 @@ static void test_when_a_cpu_is_out_of_step_then_status_says_what_heals_it(void *
 
 	assert_int_equal(fake_user(&f->kernel, "devices/system/cpu/cpu2/hotplug/target", "0"), 0);
 	assert_int_equal(command(f, "status"), INCLI_OK);
-	expect_text(f, "online       offline  out of step: lockstep-agent doctor --fix\n");
+	expect_text(f, "        1          1  online       online\n");
+	expect_text(f, "online       offline   out of step: lockstep-agent doctor --fix\n");
 	assert_int_equal(command(f, "doctor"), INCLI_FINDINGS);
 	expect_text(f, "cpu2 is online for the driver core");
+	expect_text(f, "`lockstep-agent doctor --fix` heals what can be healed\n");
 	assert_int_equal(command(f, "doctor --fix"), INCLI_OK);
 	expect_text(f, "healed: cpu2");
 	assert_true(fake_agrees(&f->kernel, 2, true));
@@ -229,8 +232,8 @@ static void test_when_something_changes_then_a_watcher_sees_it(void **state)
 	}
 	assert_true(read(out, line, sizeof(line) - 1) > 0);
 	close(out);
-	if (strcmp(line, "lock held by agent\n") != 0)
-		assert_string_equal(line, "lock free by agent\n");
+	if (strcmp(line, "lock held\n") != 0)
+		assert_string_equal(line, "lock free\n");
 }
 
 /* ---- changing ------------------------------------------------------------------------ */
@@ -312,7 +315,7 @@ static void test_when_one_of_several_fails_then_it_is_named(void **state)
 
 	fake_fail(&f->kernel, "devices/system/cpu/cpu1/online", 0, 1, -EBUSY);
 	assert_int_equal(command(f, "offline cpu 1,2"), INCLI_FAILED);
-	expect_text(f, "lockstep-agent: cpu1: ");
+	expect_text(f, "lockstep-agent: cpu1 kernel:online: ");
 	assert_true(fake_agrees(&f->kernel, 1, true));
 	assert_true(fake_agrees(&f->kernel, 2, false));
 }
@@ -344,7 +347,7 @@ static void test_when_a_command_is_mistaken_then_the_answer_helps(void **state)
 	} row[] = {
 		{ "frob", INCLI_USAGE, "no command 'frob': status, online" },
 		{ "migrate", INCLI_USAGE, "run `lockstep migrate`" },
-		{ "status now", INCLI_USAGE, "takes no argument: 'now'" },
+		{ "status now", INCLI_USAGE, "nothing but --json: 'now'" },
 		{ "online", INCLI_USAGE, "'online cpu 3'" },
 		{ "online 3", INCLI_USAGE, "'online cpu 3' or 'online memory 3'" },
 		{ "online cpu", INCLI_USAGE, "takes numbers: 'online cpu 3'" },
@@ -356,14 +359,18 @@ static void test_when_a_command_is_mistaken_then_the_answer_helps(void **state)
 		{ "online cpu 99999999999999999999", INCLI_USAGE, "is no number" },
 		{ "online memory cpu3", INCLI_USAGE, "no number of a memory block" },
 		{ "fail cpu 3", INCLI_USAGE, "'fail cpu 3 ap:alive'" },
-		{ "fail cpu 3 no:row", INCLI_FAILED, "no row 'no:row'" },
-		{ "doctor --heal", INCLI_USAGE, "nothing but --fix: '--heal'" },
+		{ "fail cpu 99999 ap:alive", INCLI_USAGE, "'fail cpu 3 ap:alive'" },
+		{ "fail cpu 3 no:row", INCLI_FAILED, "no row 'no:row', but hooks:check, kernel" },
+		{ "doctor --heal", INCLI_USAGE, "nothing but --fix and --json: '--heal'" },
 		{ "watch out", INCLI_USAGE, "a number of changes: 'out'" },
+		{ "watch --json 0", INCLI_USAGE, "a number of changes: '0'" },
 		{ "online cpu 9", INCLI_FAILED, "no cpu9; nothing was changed" },
 		{ "online cpu 0-5000", INCLI_FAILED, "cpus" },
 		{ "offline cpu 0", INCLI_FAILED, "can never go offline" },
-		{ "online memory 77", INCLI_FAILED, "no memory block" },
-		{ "online memory 2147483646", INCLI_FAILED, "no memory block" },
+		{ "online memory 77", INCLI_FAILED, "no memory77; nothing was changed" },
+		{ "online memory 2-5", INCLI_FAILED, "no memory4; nothing was changed" },
+		{ "online memory 1 9", INCLI_FAILED, "no memory9; nothing was changed" },
+		{ "online memory 2147483646", INCLI_FAILED, "no memory2147483646" },
 	};
 	struct fixture *f = *state;
 	size_t i;
@@ -373,6 +380,62 @@ static void test_when_a_command_is_mistaken_then_the_answer_helps(void **state)
 		expect_text(f, row[i].says);
 	}
 	assert_int_equal(fake_writes(&f->kernel, NULL, NULL), 0);
+}
+
+/* Each command explains itself, with or without an agent. */
+static void test_when_help_is_asked_then_the_command_is_explained(void **state)
+{
+	static const char *const name[] = {
+		"status", "online", "offline", "doctor", "watch", "fail"
+	};
+	struct fixture *f = *state, nobody = { .dir = "/nonexistent" };
+	char line[32], usage[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(name) / sizeof(name[0]); i++) {
+		snprintf(line, sizeof(line), "%s --help", name[i]);
+		snprintf(usage, sizeof(usage), "Usage: lockstep-agent [-t DIR] %s ", name[i]);
+		assert_int_equal(command(&nobody, line), INCLI_OK);
+		expect_text(&nobody, usage);
+	}
+	assert_int_equal(command(f, "offline cpu 1 -h"), INCLI_OK);
+	assert_true(fake_agrees(&f->kernel, 1, true));
+}
+
+/* For programs: what the agent has said, one JSON value a line. */
+static void test_when_json_is_asked_then_each_line_is_json(void **state)
+{
+	struct fixture *f = *state;
+	struct json_object *o;
+
+	assert_int_equal(command(f, "status --json"), INCLI_OK);
+	o = json_tokener_parse(f->out);
+	assert_int_equal(json_object_array_length(qmp_get_array(o, "cpus")), 4);
+	json_object_put(o);
+	assert_int_equal(command(f, "doctor --json"), INCLI_OK);
+	assert_string_equal(f->out, "");
+	assert_int_equal(fake_user(&f->kernel, "devices/system/cpu/cpu2/hotplug/target", "0"), 0);
+	assert_int_equal(command(f, "doctor --fix --json"), INCLI_OK);
+	o = json_tokener_parse(f->out);
+	assert_true(qmp_get_bool(o, "healed", false));
+	json_object_put(o);
+}
+
+/* A full disk is not a success. */
+static void test_when_the_answer_cannot_be_written_then_the_command_fails(void **state)
+{
+	struct fixture *f = *state;
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), status;
+	pid_t pid;
+
+	assert_true(full >= 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		be_command(f->dir, "status", full);
+	close(full);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), INCLI_FAILED);
 }
 
 /* Without an agent the command says so, and where it looked. */
@@ -452,6 +515,9 @@ int main(void)
 		LOCAL_TEST(test_when_one_of_several_fails_then_it_is_named),
 		LOCAL_TEST(test_when_a_row_is_made_to_fail_then_the_next_change_fails_there),
 		LOCAL_TEST(test_when_a_command_is_mistaken_then_the_answer_helps),
+		LOCAL_TEST(test_when_help_is_asked_then_the_command_is_explained),
+		LOCAL_TEST(test_when_json_is_asked_then_each_line_is_json),
+		LOCAL_TEST(test_when_the_answer_cannot_be_written_then_the_command_fails),
 		LOCAL_TEST(test_when_no_agent_runs_then_that_is_said),
 		LOCAL_TEST(test_when_another_user_connects_then_he_is_turned_away),
 		LOCAL_TEST(test_when_another_agent_serves_there_then_its_socket_is_left_alone),
