@@ -27,7 +27,8 @@ UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 LIBQMP := $(B)/libqmp.a
-PROGS  := $(B)/lockstep $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness
+PROGS  := $(B)/lockstep $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness \
+          $(B)/block-trap
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 ALONE  := $(patsubst %.c,$(B)/%,$(wildcard mk/*.c examples/*.c))
 
@@ -63,6 +64,11 @@ $(B)/lockstep-agent-static: $(call obj,guest-agent/agent.c $(AGENT_SRC)) $(LIBQM
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -static -o $@ $^ $(call pc,--static --libs,$(PKGS)) 2>$@.log || \
 		{ cat $@.log >&2; exit 1; }
+
+# The lab guest's own.
+$(B)/block-trap: $(call obj,tests/lab/block-trap.c)
+	$(call say,LD,$@)
+	$(Q)$(CC) -static -o $@ $^
 
 $(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
 	$(call say,LD,$@)

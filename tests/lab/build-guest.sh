@@ -25,6 +25,7 @@ build=${1:-$top/build}
 mkdir -p "$build/lab"
 lab=$(cd "$build/lab" && pwd)
 agent=$build/lockstep-agent-static
+trap=$build/block-trap
 meta=linux-image-cloud-amd64
 
 die() {
@@ -75,7 +76,8 @@ base_cpio() {
 	done
 	install -m 755 "$here/init" "$root/init"
 	install -m 755 "$here/console" "$root/etc/console"
-	install -m 755 "$here/fail-steps" "$root/bin/fail-steps"
+	install -m 644 "$here/fail-common" "$root/etc/fail-common"
+	install -m 755 "$here/fail-steps" "$here/fail-blocks" "$trap" "$root/bin/"
 	/sbin/depmod -b "$kdir" "$release"
 	grep -v '^#' "$here/modules" | while read -r name; do
 		/sbin/modprobe -d "$kdir" -S "$release" --show-depends "$name"
@@ -140,8 +142,8 @@ main() {
 
 	kdir=$(kernel)
 	release=${kdir##*/kernel-}
-	key=$release-$(sum "$here/init" "$here/console" "$here/fail-steps" "$here/modules" "$here/build-guest.sh" \
-		"$(command -v busybox)")
+	key=$release-$(sum "$here/init" "$here/console" "$here"/fail-* "$here/modules" "$here/build-guest.sh" \
+		"$trap" "$(command -v busybox)")
 	if ! fresh "$lab/base.key" "$key"; then
 		cp "$kdir/boot/vmlinuz-$release" "$lab/vmlinuz"
 		base_cpio "$kdir" "$release"
