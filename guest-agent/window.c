@@ -103,8 +103,10 @@ int window_admit(struct window *w, const char *txn, uint64_t epoch, uint64_t lea
 		return 1;
 	}
 	r = lock_take(w->lock, txn, epoch, lease_ms, now_ms, err);
-	if (r < 0)
+	if (r < 0) {
+		window_save_locked(w); /* the epoch */
 		return r;
+	}
 	if (mode == WINDOW_OFF && r == 0)
 		lock_release(w->lock, txn, NULL);
 	else if (mode != WINDOW_OFF)
@@ -261,8 +263,8 @@ static int close_kind(struct window *w, const char *txn, char *ret_txn, enum win
 	ls_guard(&w->mutex);
 	memcpy(ret_txn, w->txn, sizeof(w->txn));
 	*ret_mode = w->mode;
-	if (w->state == WINDOW_CLOSED)
-		return 1;
+	if (w->state == WINDOW_CLOSED || (!txn && !w->closing))
+		return 1; /* what the lease's end was for has gone; another may be open */
 	if (txn && strcmp(w->txn, txn))
 		return refuse_wrong_locked(w, err);
 	return w->state == WINDOW_PENDING ? 2 : 0;
@@ -322,6 +324,13 @@ bool window_expire(struct window *w, uint64_t now_ms)
 	log_warning("window: the lease of transaction %s has run out", w->txn);
 	w->closing = true;
 	return true;
+}
+
+void window_expire_again(struct window *w, uint64_t at_ms)
+{
+	ls_guard(&w->mutex);
+	w->closing = false;
+	w->deadline_ms = at_ms;
 }
 
 uint64_t window_deadline_ms(struct window *w)

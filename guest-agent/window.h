@@ -145,7 +145,7 @@ int window_renew(struct window *w, const char *txn, uint64_t lease_ms, uint64_t 
 
 /**
  * window_close() - Restore, and give the lock back whatever happens
- * @txn: who asks; NULL: the lease has run out
+ * @txn: who asks; NULL: the lease has run out, as window_expire() has said
  *
  * Context: transaction thread.
  * Return: 0, 1 (it was closed already), -EPERM (WrongTransaction), -EBUSY (somebody
@@ -208,6 +208,8 @@ void window_forget(struct window *w, const char *txn, int cpu);
 
 /* Whether the lease has run out and a close must be started; true once. */
 bool window_expire(struct window *w, uint64_t now_ms);
+/* That close could not be started: window_expire() is true once more, at @at_ms. */
+void window_expire_again(struct window *w, uint64_t at_ms);
 /* When window_expire() is to be called; 0 never. */
 uint64_t window_deadline_ms(struct window *w);
 

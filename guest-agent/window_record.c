@@ -81,6 +81,7 @@ void window_load(struct window *w, uint64_t now_ms)
 {
 	struct json_object *o = NULL;
 	int r = persist_load(w->persist, &o);
+	int64_t epoch;
 
 	if (r < 0) {
 		if (r != -ENOENT)
@@ -90,6 +91,7 @@ void window_load(struct window *w, uint64_t now_ms)
 	ls_guard(&w->mutex);
 	fill_locked(w, o);
 	w->deadline_ms = now_ms + LS_LEASE_FIRST_MAX_MS;
-	reclaim_locked(w, (uint64_t)qmp_get_int(o, "epoch", 0), now_ms);
+	epoch = qmp_get_int(o, "epoch", 0);
+	reclaim_locked(w, epoch > 0 ? (uint64_t)epoch : 0, now_ms);
 	json_object_put(o);
 }

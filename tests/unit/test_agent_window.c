@@ -376,6 +376,33 @@ static void test_when_the_lease_ends_then_it_is_told_once(void **state)
 	assert_false(locked(g));
 }
 
+/* It ends while a close is on its way already, and somebody else opens: that one stays. */
+static void test_when_the_lease_ended_too_late_then_the_next_window_stays(void **state)
+{
+	struct guest *g = *state;
+
+	open_window(g, "m1", WINDOW_HOLD, 1000, NULL);
+	assert_true(window_expire(&g->window, 1000));
+	assert_int_equal(close_window(g, "m1", NULL), 0);
+	assert_int_equal(open_window(g, "m2", WINDOW_HOLD, 1000, NULL), 0);
+	assert_int_equal(close_window(g, NULL, NULL), 1);
+	assert_int_equal(state_of(g), WINDOW_OPEN);
+	assert_int_equal(close_window(g, "m2", NULL), 0);
+}
+
+/* The close could not be started: the end is told once more. */
+static void test_when_the_close_cannot_start_then_the_lease_ends_again(void **state)
+{
+	struct guest *g = *state;
+
+	open_window(g, "m1", WINDOW_HOLD, 1000, NULL);
+	assert_true(window_expire(&g->window, 1000));
+	window_expire_again(&g->window, 1500);
+	assert_int_equal(window_deadline_ms(&g->window), 1500);
+	assert_true(window_expire(&g->window, 1500));
+	assert_int_equal(close_window(g, NULL, NULL), 0);
+}
+
 /* The lease ends while the open still waits for its turn: it opens nothing. */
 static void test_when_the_lease_ends_before_the_work_then_nothing_is_forced(void **state)
 {
@@ -588,6 +615,17 @@ static void test_when_restarted_then_the_epoch_is_known(void **state)
 	assert_int_equal(lock_take(&g->lock, "t2", 11, 1000, 0, NULL), -ESTALE);
 }
 
+/* Also one that came with a window that was refused. */
+static void test_when_a_window_was_refused_then_its_epoch_is_known(void **state)
+{
+	struct guest *g = *state;
+
+	lock_take(&g->lock, "t1", 1, 1000, 0, NULL);
+	assert_int_equal(window_admit(&g->window, "m1", 12, 1000, WINDOW_HOLD, 0, NULL), -EBUSY);
+	restart(g, 0);
+	assert_int_equal(lock_take(&g->lock, "t2", 11, 1000, 0, NULL), -ESTALE);
+}
+
 /* A record of another boot is nothing: its CPUs have long been renumbered. */
 static void test_when_another_boot_then_the_record_is_nothing(void **state)
 {
@@ -627,7 +665,8 @@ static void test_when_the_record_is_damaged_then_closed(void **state)
 	snprintf(path, sizeof(path), "%s/state.json", dir);
 	for (i = 0; i <= sizeof(texts) / sizeof(texts[0]); i++) {
 		snprintf(whole, sizeof(whole),
-			 "{\"boot-id\":\"%s\",\"state\":99,\"mode\":-4,\"forced\":[-1,5000,\"x\"]}",
+			 "{\"boot-id\":\"%s\",\"epoch\":-1,\"state\":99,\"mode\":-4,\"forced\":[-1,"
+			 "5000,\"x\"]}",
 			 g->persist.boot_id);
 		f = fopen(path, "w");
 		fputs(i < sizeof(texts) / sizeof(texts[0]) ? texts[i] : whole, f);
@@ -636,6 +675,7 @@ static void test_when_the_record_is_damaged_then_closed(void **state)
 		assert_int_equal(state_of(g), WINDOW_CLOSED);
 		assert_false(locked(g));
 	}
+	assert_int_equal(lock_take(&g->lock, "t1", 0, 1000, 0, NULL), 0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -660,6 +700,8 @@ int main(void)
 		T(test_when_pending_and_somebody_sets_it_then_it_stays_so),
 		T(test_when_any_cpu_fails_at_close_then_only_it_is_pending),
 		T(test_when_the_lease_ends_then_it_is_told_once),
+		T(test_when_the_lease_ended_too_late_then_the_next_window_stays),
+		T(test_when_the_close_cannot_start_then_the_lease_ends_again),
 		T(test_when_the_lease_ends_before_the_work_then_nothing_is_forced),
 		T(test_when_the_owner_decides_then_close_leaves_it),
 		T(test_when_a_forced_cpu_is_gone_then_close_is_content),
@@ -668,6 +710,7 @@ int main(void)
 		D(test_when_restarted_then_the_window_goes_on),
 		D(test_when_killed_while_forcing_then_close_restores_all),
 		D(test_when_restarted_then_the_epoch_is_known),
+		D(test_when_a_window_was_refused_then_its_epoch_is_known),
 		D(test_when_another_boot_then_the_record_is_nothing),
 		D(test_when_restarted_while_pending_then_still_pending),
 		D(test_when_the_record_is_damaged_then_closed),
