@@ -27,6 +27,8 @@
 #include "request.h"
 #include "status.h"
 
+#define EXPIRE_AGAIN_MS 1000 /* until there is memory for the close */
+
 static const char *txn_of(struct json_object *args)
 {
 	return qmp_get_str(args, "txn", "");
@@ -202,12 +204,12 @@ static int work_cpus(struct request *rq)
 
 static void op_cpu_online(struct qmp_call *call, struct json_object *args, void *arg)
 {
-	request_start(arg, call, args, true, true, work_cpus);
+	request_start(arg, call, args, REQUEST_PIN | REQUEST_FLAG, work_cpus);
 }
 
 static void op_cpu_offline(struct qmp_call *call, struct json_object *args, void *arg)
 {
-	request_start(arg, call, args, true, false, work_cpus);
+	request_start(arg, call, args, REQUEST_PIN, work_cpus);
 }
 
 /* ---- memory ------------------------------------------------------------------- */
@@ -255,12 +257,12 @@ static void op_memory_online(struct qmp_call *call, struct json_object *args, vo
 		qmp_reply_error(call, "GenericError", "zone '%s' is not movable, kernel or auto",
 				zone);
 	else
-		request_start(arg, call, args, true, true, work_memory);
+		request_start(arg, call, args, REQUEST_PIN | REQUEST_FLAG, work_memory);
 }
 
 static void op_memory_offline(struct qmp_call *call, struct json_object *args, void *arg)
 {
-	request_start(arg, call, args, true, false, work_memory);
+	request_start(arg, call, args, REQUEST_PIN, work_memory);
 }
 
 /* ---- window -------------------------------------------------------------------- */
@@ -299,7 +301,7 @@ static void op_window_open(struct qmp_call *call, struct json_object *args, void
 	if (r < 0)
 		qmp_reply_err(call, &err);
 	else
-		request_start(a, call, args, false, r == 1, work_window_open);
+		request_start(a, call, args, r == 1 ? REQUEST_FLAG : 0, work_window_open);
 }
 
 static void op_window_renew(struct qmp_call *call, struct json_object *args, void *arg)
@@ -332,12 +334,13 @@ static int work_window_close(struct request *rq)
 
 static void op_window_close(struct qmp_call *call, struct json_object *args, void *arg)
 {
-	request_start(arg, call, args, false, false, work_window_close);
+	request_start(arg, call, args, REQUEST_BLIND, work_window_close);
 }
 
 void ops_close_expired(struct agent *a)
 {
-	request_start(a, NULL, NULL, false, false, work_window_close);
+	if (request_start(a, NULL, NULL, REQUEST_BLIND, work_window_close) < 0)
+		window_expire_again(&a->window, qmp_now_ms() + EXPIRE_AGAIN_MS);
 }
 
 /* ---- doctor --------------------------------------------------------------------- */
@@ -372,7 +375,7 @@ static int work_doctor(struct request *rq)
 
 static void op_doctor(struct qmp_call *call, struct json_object *args, void *arg)
 {
-	request_start(arg, call, args, false, false, work_doctor);
+	request_start(arg, call, args, 0, work_doctor);
 }
 
 /* ---- tests -------------------------------------------------------------------------- */
@@ -414,7 +417,7 @@ static void op_fail(struct qmp_call *call, struct json_object *args, void *arg)
 	if (!peer || serve_from_host(qmp_peer_data(peer)))
 		qmp_reply_error(call, "GenericError", "lockstep-fail is for the guest itself");
 	else
-		request_start(arg, call, args, false, false, work_fail);
+		request_start(arg, call, args, 0, work_fail);
 }
 
 /* ---- the table ------------------------------------------------------------------- */

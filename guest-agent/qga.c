@@ -125,7 +125,7 @@ static int work_get_vcpus(struct request *rq)
 
 static void op_get_vcpus(struct qmp_call *call, struct json_object *args, void *arg)
 {
-	request_start(arg, call, args, false, false, work_get_vcpus);
+	request_start(arg, call, args, 0, work_get_vcpus);
 }
 
 static int set_vcpu(struct agent *a, struct json_object *vcpu, struct ls_err *err)
@@ -192,7 +192,7 @@ static void op_set_vcpus(struct qmp_call *call, struct json_object *args, void *
 	if (check_elements(qmp_get_array(args, "vcpus"), vcpu_fields, N(vcpu_fields), &err) < 0)
 		qmp_reply_err(call, &err);
 	else
-		request_start(arg, call, args, false, false, work_set_vcpus);
+		request_start(arg, call, args, 0, work_set_vcpus);
 }
 
 /* ---- memory blocks ------------------------------------------------------------ */
@@ -205,7 +205,7 @@ static int work_get_blocks(struct request *rq)
 
 static void op_get_blocks(struct qmp_call *call, struct json_object *args, void *arg)
 {
-	request_start(arg, call, args, false, false, work_get_blocks);
+	request_start(arg, call, args, 0, work_get_blocks);
 }
 
 /* QEMU's four answers; only the last has an error code. */
@@ -290,7 +290,7 @@ static void op_set_blocks(struct qmp_call *call, struct json_object *args, void 
 	    0)
 		qmp_reply_err(call, &err);
 	else
-		request_start(arg, call, args, false, false, work_set_blocks);
+		request_start(arg, call, args, 0, work_set_blocks);
 }
 
 static int work_block_info(struct request *rq)
@@ -303,7 +303,7 @@ static int work_block_info(struct request *rq)
 
 static void op_block_info(struct qmp_call *call, struct json_object *args, void *arg)
 {
-	request_start(arg, call, args, false, false, work_block_info);
+	request_start(arg, call, args, 0, work_block_info);
 }
 
 const struct qmp_verb qga_verbs[] = {

@@ -28,7 +28,7 @@ static void run(struct job *job)
 	rq->err = (struct ls_err){ 0 };
 	hooks_set_txn(rq->agent->hooks, rq->txn);
 	rq->result = model_scan(&rq->agent->model, &rq->err);
-	if (rq->result >= 0)
+	if (rq->result >= 0 || rq->blind)
 		rq->result = rq->work(rq);
 	view_publish(&rq->agent->model);
 	log_debug("%s %s: %d, %llu ms", rq->call ? qmp_call_name(rq->call) : "expiry", rq->txn,
@@ -58,31 +58,41 @@ static void done(struct job *job)
 	free(rq);
 }
 
-void request_start(struct agent *a, struct qmp_call *call, struct json_object *args, bool pin,
-		   bool flag, int (*work)(struct request *rq))
+/* Return: 0, or the error has been told. */
+static int admit(struct request *rq, bool pin)
+{
+	if (pin && lock_pin(&rq->agent->lock, rq->txn, &rq->err) < 0) {
+		qmp_reply_err(rq->call, &rq->err);
+		return -ENOLCK;
+	}
+	rq->pinned = pin;
+	return 0;
+}
+
+int request_start(struct agent *a, struct qmp_call *call, struct json_object *args, unsigned how,
+		  int (*work)(struct request *rq))
 {
 	struct request *rq = calloc(1, sizeof(*rq));
 
 	if (!rq) {
 		if (call)
 			qmp_reply_error(call, "GenericError", "out of memory");
-		return;
+		return -ENOMEM;
 	}
 	rq->job = (struct job){ .run = run, .done = done };
 	rq->agent = a;
 	rq->call = call;
 	rq->args = args;
-	rq->flag = flag;
+	rq->flag = how & REQUEST_FLAG;
+	rq->blind = how & REQUEST_BLIND;
 	rq->work = work;
 	rq->result = ls_err_set(&rq->err, -ESHUTDOWN, "the agent is ending");
 	snprintf(rq->txn, sizeof(rq->txn), "%s", qmp_get_str(args, "txn", ""));
-	if (pin && lock_pin(&a->lock, rq->txn, &rq->err) < 0) {
-		qmp_reply_err(call, &rq->err);
+	if (admit(rq, how & REQUEST_PIN) == 0)
+		work_submit(a->work, &rq->job);
+	else
 		free(rq);
-		return;
-	}
-	rq->pinned = pin;
-	work_submit(a->work, &rq->job);
+	return 0;
 }
 
 struct json_object *result_object(int id, int code, const struct ls_err *err)

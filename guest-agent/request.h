@@ -27,6 +27,7 @@
  * @err:    why it failed
  * @result: what @work returned
  * @flag:   between admission and work, as the verb likes
+ * @blind:  worked on even if the devices cannot be read
  * @pinned: the lock is kept for this request
  */
 struct request {
@@ -40,20 +41,30 @@ struct request {
 	struct ls_err err;
 	int result;
 	bool flag;
+	bool blind;
 	bool pinned;
 };
+
+/**
+ * enum request_how - How a request is to be treated
+ * @REQUEST_PIN:   its transaction must hold the lock, and keeps it meanwhile
+ * @REQUEST_BLIND: it must be worked on whatever happens: a window has to close
+ * @REQUEST_FLAG:  what @flag is to be
+ */
+enum request_how { REQUEST_PIN = 1, REQUEST_BLIND = 2, REQUEST_FLAG = 4 };
 
 /**
  * request_start() - Send a request on its way
  * @a:    agent
  * @call: answered when @work has run, or at once if it cannot be
  * @args: of the call
- * @pin:  the request's transaction must hold the lock, and keeps it meanwhile
- * @flag: handed to @work
+ * @how:  REQUEST_* together
  * @work: see above
+ *
+ * Return: 0; -ENOMEM, for a request that nobody waits for.
  */
-void request_start(struct agent *a, struct qmp_call *call, struct json_object *args, bool pin,
-		   bool flag, int (*work)(struct request *rq));
+int request_start(struct agent *a, struct qmp_call *call, struct json_object *args, unsigned how,
+		  int (*work)(struct request *rq));
 
 /* A RESULT object of the wire. */
 struct json_object *result_object(int id, int code, const struct ls_err *err);

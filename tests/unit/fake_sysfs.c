@@ -100,6 +100,8 @@ static int fake_read(void *ctx, const char *path, char *buf, size_t size)
 	int n;
 
 	ls_guard(&f->lock);
+	if (!strcmp(path, f->blind))
+		return f->blind_how;
 	other = find_file(f, path);
 	if (other)
 		return put(buf, size, other->text);
@@ -120,6 +122,8 @@ static int fake_list(void *ctx, const char *dir, void (*fn)(void *arg, const cha
 	char name[32];
 	int i;
 
+	if (!strcmp(dir, f->blind))
+		return f->blind_how;
 	fn(arg, ".");
 	fn(arg, "cpufreq"); /* not a CPU, though it begins like one */
 	for (i = 0; !strcmp(dir, "devices/system/cpu") && i < FAKE_CPUS; i++) {
@@ -303,6 +307,13 @@ bool fake_has(struct fake *f, const char *path, const char *text)
 	ls_guard(&f->lock);
 	file = find_file(f, path);
 	return file && !strcmp(file->text, text);
+}
+
+void fake_blind(struct fake *f, const char *path, int how)
+{
+	ls_guard(&f->lock);
+	snprintf(f->blind, sizeof(f->blind), "%s", path);
+	f->blind_how = how;
 }
 
 int fake_user(struct fake *f, const char *path, const char *value)

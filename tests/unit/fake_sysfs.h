@@ -64,6 +64,7 @@ struct fake_write {
  * @ignore:   a write to this path succeeds and does nothing
  * @bypass:   writes to cpuN/online go around the driver core: what the migration
  *            code of seed 1 did with cpu_up() and cpu_down()
+ * @blind:    reading this file or directory fails with @blind_how
  * @hang:     a write to this path waits in the kernel for fake_release()
  * @pipe:     where it waits: a signal ends that
  */
@@ -78,6 +79,8 @@ struct fake {
 	int seen;
 	char fail_on[SYSFS_PATH_BYTES];
 	char ignore[SYSFS_PATH_BYTES];
+	char blind[SYSFS_PATH_BYTES];
+	int blind_how;
 	char hang[SYSFS_PATH_BYTES];
 	bool bypass;
 	bool hang_deaf;
@@ -115,6 +118,8 @@ void fake_put(struct fake *f, const char *path, const char *text);
 bool fake_has(struct fake *f, const char *path, const char *text);
 /* What a user in the guest would do with echo; the result of the write. */
 int fake_user(struct fake *f, const char *path, const char *value);
+/* From now on a file or directory cannot be read, with this -errno; "": all can. */
+void fake_blind(struct fake *f, const char *path, int how);
 /* Let a hanging write go on. */
 void fake_release(struct fake *f);
 /* How many writes of this value went to this path; NULL: any. */

@@ -583,6 +583,22 @@ static void test_when_no_renew_has_arrived_then_expiry_acts(void **state)
 		sched_yield();
 }
 
+/* The kernel's devices cannot be read just then: the window closes all the same. */
+static void test_when_nothing_can_be_read_then_the_window_closes_itself(void **state)
+{
+	struct fixture *f = *state;
+	struct agent *a = &f->agent;
+	uint64_t until = qmp_now_ms() + PATIENCE_MS;
+
+	window_admit(&a->window, "m1", 1, 500, WINDOW_HOLD, qmp_now_ms() - 1000, NULL);
+	fake_blind(&f->kernel, "devices/system/cpu", -EMFILE);
+	agent_expire(a);
+	run_agent(f);
+	while (lock_renew(&a->lock, "m1", 100, 0, NULL) == 0 && qmp_now_ms() < until)
+		sched_yield();
+	assert_int_equal(lock_renew(&a->lock, "m1", 100, 0, NULL), -ENOLCK);
+}
+
 /* Who has subscribed is told of changes, ours and foreign; who has not, is not. */
 static void test_when_subscribed_then_changes_are_told(void **state)
 {
@@ -712,6 +728,7 @@ int main(void)
 		T(test_when_nobody_renews_then_the_lock_is_free),
 		S(test_when_the_renew_has_arrived_then_expiry_reads_it_first),
 		S(test_when_no_renew_has_arrived_then_expiry_acts),
+		S(test_when_nothing_can_be_read_then_the_window_closes_itself),
 		T(test_when_subscribed_then_changes_are_told),
 		T(test_when_a_write_is_out_then_the_agent_answers_and_keeps_the_lock),
 		S(test_when_a_request_is_under_way_then_status_does_not_wait),
