@@ -84,8 +84,10 @@ fuzz:
 		SAN="-fsanitize=fuzzer-no-link,address,undefined" build/fuzz/fuzz/$(f) && \
 		mkdir -p build/fuzz/corpus-$(f) && build/fuzz/fuzz/$(f) -max_total_time=$(FUZZ_S) \
 		build/fuzz/corpus-$(f) $(wildcard tests/fuzz/$(f)-seeds) &&) true
+$(B)/fuzz/fuzz_agent: $(call obj,$(AGENT_SRC) tests/unit/fake_sysfs.c)
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBQMP)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(call pc,--libs,json-c)
+	$(Q)mkdir -p $(@D) && $(CC) -fsanitize=fuzzer,address,undefined -pthread -o $@ \
+		$(filter %.o,$^) $(LIBQMP) $(call pc,--libs,$(PKGS))
 
 .PHONY: help check-asan check-tsan check-long deps-lint deps-long mutants e2e lint cover bench fuzz
