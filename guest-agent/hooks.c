@@ -190,7 +190,8 @@ static int ask(struct hooks *h, const char *name, const struct hook_event *ev, s
 	if (run_one(h, name, HOOK_CHECK, ev, &answer) == 0)
 		return 0;
 	log_info("hook %s check: vetoed: %s", name, answer.message);
-	return class_set(err, -ECANCELED, LS_CLASS_HOOK_VETO, "hook %s: %s", name, answer.message);
+	return class_set(err, -ECANCELED, LS_CLASS_HOOK_VETO, "hook %s refuses: %s", name,
+			 answer.message);
 }
 
 int hooks_check(struct hooks *h, const struct hook_event *ev, struct ls_err *err)

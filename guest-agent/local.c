@@ -56,36 +56,50 @@ static void accept_ready(struct source *src, uint32_t events)
 	close(fd);
 }
 
-/* A socket file that somebody answers on belongs to another agent. */
-static bool answers(const char *path)
+/* Who listens there: its process, 0 if it cannot be told; -1: nobody does. */
+static pid_t who_answers(const char *path)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	ls_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
 
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return false;
+	if (fd < 0 || strlen(path) >= sizeof(sun.sun_path))
+		return -1;
 	memcpy(sun.sun_path, path, strlen(path) + 1);
-	return fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0;
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+		return errno == EAGAIN ? 0 : -1; /* EAGAIN: its queue is full */
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ? 0 : cred.pid;
 }
 
-static int listen_at(const char *path)
+static int listen_at(const char *path, struct ls_err *err)
 {
-	int fd = answers(path) ? -EADDRINUSE : serve_bind_unix(path);
+	pid_t other = who_answers(path);
+	int fd;
 
-	if (fd >= 0)
-		chmod(path, 0600);
+	if (other >= 0)
+		return ls_err_set(err, -EADDRINUSE,
+				  "process %d is an agent with this state directory (it has %s): "
+				  "end it, or give this one another with -t DIR",
+				  (int)other, path);
+	fd = serve_bind_unix(path);
+	if (fd < 0)
+		return ls_err_set(err, fd, "local socket %s: %s", path, strerror(-fd));
+	chmod(path, 0600);
 	return fd;
 }
 
 int local_open(struct agent *a, const char *state_dir, struct ls_err *err)
 {
-	int r = local_path(state_dir, a->local_path, sizeof(a->local_path)), fd;
+	int fd = local_path(state_dir, a->local_path, sizeof(a->local_path));
 
+	if (fd < 0)
+		ls_err_set(err, fd, "local socket in %s: the path is too long", state_dir);
 	mkdir(state_dir, 0755);
-	fd = r < 0 ? r : listen_at(a->local_path);
+	fd = fd < 0 ? fd : listen_at(a->local_path, err);
 	if (fd < 0) {
 		a->local_path[0] = '\0';
-		return ls_err_set(err, fd, "local socket in %s: %s", state_dir, strerror(-fd));
+		return fd;
 	}
 	a->local_source = (struct source){ fd, accept_ready, a, EPOLLIN };
 	return loop_add(&a->loop, &a->local_source);

@@ -27,7 +27,8 @@ int local_path(const char *state_dir, char *ret_path, size_t size);
  * @state_dir: made if it is not there
  * @err:       why not
  *
- * Another agent that answers there keeps its socket.
+ * Two agents on one directory would be two hotplug locks: another that answers there is
+ * named in @err.
  * Return: 0, -EADDRINUSE, -errno.
  */
 int local_open(struct agent *a, const char *state_dir, struct ls_err *err);

@@ -83,6 +83,16 @@ static int replace(const char *dir, const char *text)
 	return rename(tmp, path) < 0 ? -errno : 0;
 }
 
+/* The directory may have been removed: what tidies up a guest knows nothing of it. */
+static int replace_anyhow(const char *dir, const char *text)
+{
+	int r = replace(dir, text);
+
+	if (r == -ENOENT && mkdir(dir, 0700) == 0)
+		r = replace(dir, text);
+	return r;
+}
+
 /* No fsync: the record is for an agent that was killed, never for a later boot. */
 int persist_save(const struct persist *p, struct json_object *record)
 {
@@ -91,9 +101,11 @@ int persist_save(const struct persist *p, struct json_object *record)
 	if (!p->dir)
 		return 0;
 	json_object_object_add(record, "boot-id", json_object_new_string(p->boot_id));
-	r = replace(p->dir, json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN));
+	r = replace_anyhow(p->dir, json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN));
 	if (r < 0)
-		log_error("state: cannot be saved in %s: %s", p->dir, strerror(-r));
+		log_error("state: cannot be saved in %s: %s; an agent that is started again will "
+			  "not know of an open window",
+			  p->dir, strerror(-r));
 	return r;
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -299,13 +300,43 @@ static void restore_expedited(struct sysfs *sysfs)
 		log_warning("rcu: an agent that was killed had left it expedited: put back");
 }
 
+/* Looking needs nobody's leave; who could do no more than that is told at once. */
+static void check_rights(const char *sysfs_root)
+{
+	char path[LS_PATH_BYTES];
+
+	if (!sysfs_root)
+		return;
+	snprintf(path, sizeof(path), "%s/devices/system/cpu/uevent", sysfs_root);
+	if (access(path, W_OK) < 0 && errno != ENOENT)
+		log_warning("%s: %s: devices can be looked at, not changed: run as root, with %s "
+			    "writable",
+			    path, strerror(errno), sysfs_root);
+}
+
+/* First of all: two agents on one state directory would be two hotplug locks and one record. */
+static int open_local(struct agent *a, const struct agent_options *opt, struct ls_err *err)
+{
+	struct ls_err local = { 0 };
+	int r = opt->local ? local_open(a, opt->state_dir, &local) : 0;
+
+	if (r == -EADDRINUSE)
+		return ls_err_set(err, r, "%s", local.text);
+	if (r < 0)
+		log_warning("%s; commands in the guest find no agent, the host does", local.text);
+	return 0;
+}
+
 static int start(struct agent *a, const struct agent_options *opt, struct ls_err *err)
 {
 	int r = loop_init(&a->loop, agent_expire, a);
-	struct ls_err local = { 0 };
 
 	if (r < 0)
 		return ls_err_set(err, r, "no poll loop: %s", strerror(-r));
+	r = open_local(a, opt, err);
+	if (r < 0)
+		return r;
+	check_rights(opt->sysfs_root);
 	a->work = work_new();
 	if (!a->work)
 		return ls_err_set(err, -ENOMEM, "no transaction thread");
@@ -319,8 +350,6 @@ static int start(struct agent *a, const struct agent_options *opt, struct ls_err
 		return r;
 	window_load(&a->window, qmp_now_ms());
 	window_compare(&a->window);
-	if (opt->local && local_open(a, opt->state_dir, &local) < 0)
-		log_warning("%s; the host is served all the same", local.text);
 	return serve_open(a, opt, err);
 }
 

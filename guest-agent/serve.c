@@ -294,6 +294,22 @@ static int find_port(const char *path, char *ret_dev, size_t size)
 	return r;
 }
 
+/* What to do about a port that cannot be opened. */
+static const char *port_advice(int error)
+{
+	switch (error) {
+	case ENOENT:
+		return "; the host gives it to the guest (lockstep-agent --help), -p names another";
+	case EBUSY:
+		return "; another program has it: an agent that runs already, or qemu-ga";
+	case EACCES:
+	case EPERM:
+		return "; run as root";
+	default:
+		return "";
+	}
+}
+
 static int open_port(struct agent *a, const char *path, struct ls_err *err)
 {
 	int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
@@ -303,7 +319,8 @@ static int open_port(struct agent *a, const char *path, struct ls_err *err)
 	if (fd < 0 && errno == ENOENT && find_port(path, dev, sizeof(dev)) == 0)
 		fd = open(dev, flags);
 	if (fd < 0)
-		return ls_err_set(err, -errno, "port %s: %s", path, strerror(errno));
+		return ls_err_set(err, -errno, "port %s: %s%s", path, strerror(errno),
+				  port_advice(errno));
 	if (client_new(a, fd, true))
 		return 0;
 	close(fd);

@@ -297,7 +297,7 @@ static void test_when_one_vetoes_then_those_before_it_are_undone_in_reverse(void
 	put_hook("3", "if [ $1 = check ]; then echo 'the database runs there' >&2; exit 4; fi");
 	put_hook("4", "");
 	assert_int_equal(hooks_check(t.hooks, &offline_cpu3, &err), -ECANCELED);
-	assert_string_equal(err.text, "hook 3: the database runs there");
+	assert_string_equal(err.text, "hook 3 refuses: the database runs there");
 	assert_string_equal(err.class, LS_CLASS_HOOK_VETO);
 	assert_string_equal(trace(), "1 check offline cpu 3\n2 check offline cpu 3\n"
 				     "3 check offline cpu 3\n2 undocheck offline cpu 3\n"
@@ -365,11 +365,13 @@ static const char *message_of(const char *more)
 static void test_when_a_message_is_wild_then_it_is_one_printable_line(void **state)
 {
 	(void)state;
-	assert_string_equal(message_of("printf 'no\\nsecond\\n' >&2; exit 1"), "hook a: no");
+	assert_string_equal(message_of("printf 'no\\nsecond\\n' >&2; exit 1"),
+			    "hook a refuses: no");
 	assert_string_equal(message_of("printf 'a\\033[2Jb\\tc\\377' >&2; exit 1"),
-			    "hook a: a?[2Jb?c?");
-	assert_string_equal(message_of("echo to stdout; exit 3"), "hook a: ended with status 3");
-	assert_string_equal(message_of("kill -KILL $$"), "hook a: ended by signal 9");
+			    "hook a refuses: a?[2Jb?c?");
+	assert_string_equal(message_of("echo to stdout; exit 3"),
+			    "hook a refuses: ended with status 3");
+	assert_string_equal(message_of("kill -KILL $$"), "hook a refuses: ended by signal 9");
 }
 
 /* A message of a megabyte is cut, and nobody waits for the rest to be written. */
@@ -379,7 +381,7 @@ static void test_when_a_message_is_long_then_it_is_cut(void **state)
 
 	(void)state;
 	text = message_of("head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 1");
-	assert_int_equal(strlen(text), strlen("hook a: ") + HOOK_MESSAGE_BYTES - 1);
+	assert_int_equal(strlen(text), strlen("hook a refuses: ") + HOOK_MESSAGE_BYTES - 1);
 	assert_string_equal(text + strlen(text) - 3, "xxx");
 }
 
@@ -391,7 +393,7 @@ static void test_when_a_hook_cannot_be_run_then_that_is_a_veto(void **state)
 	(void)state;
 	put_file("a", 0755, "no program\n");
 	assert_int_equal(hooks_check(t.hooks, &offline_cpu3, &err), -ECANCELED);
-	assert_string_equal(err.text, "hook a: Exec format error");
+	assert_string_equal(err.text, "hook a refuses: Exec format error");
 }
 
 /* ---- deadlines -------------------------------------------------------------------- */
@@ -424,7 +426,7 @@ static void test_when_a_hook_hangs_then_its_group_is_killed(void **state)
 	hurry();
 	put_hook("a", "sleep 1000 & echo $! >>${0%/*}/.trace; wait");
 	assert_int_equal(hooks_check(t.hooks, &offline_cpu3, &err), -ECANCELED);
-	assert_string_equal(err.text, "hook a: no answer within 200 ms");
+	assert_string_equal(err.text, "hook a refuses: no answer within 200 ms");
 	text = trace();
 	assert_int_equal(sscanf(text, "a check offline cpu 3\n%d", &pid), 1);
 	while (is_alive(pid) && qmp_now_ms() < until)
@@ -532,7 +534,7 @@ static void test_when_a_hook_vetoes_a_cpu_then_nothing_was_written(void **state)
 	guest_with_hooks(&g);
 	put_hook("a", "echo busy >&2; exit 1");
 	assert_int_equal(device_offline(guest_cpu(&g, 2), &err), -ECANCELED);
-	assert_non_null(strstr(err.text, "hook a: busy"));
+	assert_non_null(strstr(err.text, "hook a refuses: busy"));
 	assert_int_equal(fake_writes(&g.kernel, NULL, NULL), 0);
 	assert_true(fake_agrees(&g.kernel, 2, true));
 	guest_done(&g);

@@ -486,17 +486,18 @@ static void test_when_another_user_connects_then_he_is_turned_away(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* A second agent on the same directory serves its host, and leaves the socket alone. */
-static void test_when_another_agent_serves_there_then_its_socket_is_left_alone(void **state)
+/* A second agent on the same directory would be a second hotplug lock: it does not start. */
+static void test_when_another_agent_serves_there_then_the_second_does_not_start(void **state)
 {
-	struct agent_options opt = { .state_dir = NULL };
 	struct fixture *f = *state;
+	struct agent_options opt = { .state_dir = f->dir, .local = true };
 	static struct agent second;
 	struct ls_err err = { 0 };
+	char who[64];
 
-	assert_int_equal(agent_init(&second, &opt, f->sysfs, NULL), 0);
-	assert_int_equal(local_open(&second, f->dir, &err), -EADDRINUSE);
-	assert_int_equal(agent_done(&second), 0);
+	assert_int_equal(agent_init(&second, &opt, f->sysfs, &err), -EADDRINUSE);
+	snprintf(who, sizeof(who), "process %d is an agent with this state directory", getpid());
+	assert_ptr_equal(strstr(err.text, who), err.text);
 	assert_int_equal(command(f, "status"), INCLI_OK);
 }
 
@@ -520,7 +521,7 @@ int main(void)
 		LOCAL_TEST(test_when_the_answer_cannot_be_written_then_the_command_fails),
 		LOCAL_TEST(test_when_no_agent_runs_then_that_is_said),
 		LOCAL_TEST(test_when_another_user_connects_then_he_is_turned_away),
-		LOCAL_TEST(test_when_another_agent_serves_there_then_its_socket_is_left_alone),
+		LOCAL_TEST(test_when_another_agent_serves_there_then_the_second_does_not_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

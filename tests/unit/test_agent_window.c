@@ -583,6 +583,19 @@ static void test_when_restarted_then_the_window_goes_on(void **state)
 	assert_true(fake_agrees(&g->kernel, 3, true));
 }
 
+/* The state directory is removed while the agent runs: the next window is recorded all the same. */
+static void test_when_the_directory_was_removed_then_the_window_is_recorded(void **state)
+{
+	struct guest *g = *state;
+
+	assert_int_equal(rmdir(dir), 0);
+	open_window(g, "m1", WINDOW_FORCE, 1000, NULL);
+	restart(g, 0);
+	assert_int_equal(state_of(g), WINDOW_OPEN);
+	assert_int_equal(close_window(g, "m1", NULL), 0);
+	assert_true(fake_agrees(&g->kernel, 7, false));
+}
+
 /* Killed in the middle of forcing: the mask was on disk before the first write. */
 static void test_when_killed_while_forcing_then_close_restores_all(void **state)
 {
@@ -708,6 +721,7 @@ int main(void)
 		T(test_when_seed_1_is_replayed_then_no_desync),
 		T(test_when_seed_1_goes_around_the_driver_core_then_the_symptom),
 		D(test_when_restarted_then_the_window_goes_on),
+		D(test_when_the_directory_was_removed_then_the_window_is_recorded),
 		D(test_when_killed_while_forcing_then_close_restores_all),
 		D(test_when_restarted_then_the_epoch_is_known),
 		D(test_when_a_window_was_refused_then_its_epoch_is_known),
