@@ -87,8 +87,8 @@ int cpu_look(struct device *dev, struct ls_err *err)
 	dev->kernel = cpus_has(&mask, dev->id);
 	r = sysfs_read_kept(s, &dev->file, online, sizeof(online), CPU_DIR "/cpu%d/online",
 			    dev->id);
-	if (r < 0 && dev->known && !dev->fixed)
-		return ls_err_set(err, -ENODEV, "cpu%d is gone", dev->id);
+	if (r < 0 && (r != -ENOENT || (dev->known && !dev->fixed)))
+		return device_unread(dev, r, err);
 	dev->fixed = r < 0;
 	dev->online = r < 0 ? dev->kernel : !strcmp(online, "1");
 	dev->state = cpu_state(dev);

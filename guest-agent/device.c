@@ -6,12 +6,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include <lockstep/err.h>
 #include <lockstep/log.h>
 
 #include "lock.h"
 #include "view.h"
+
+#define DEVICES_DIR "devices/system/"
 
 static const char *const state_names[] = {
 	[STATE_OFFLINE] = "offline",	 [STATE_GOING_OFFLINE] = "going-offline",
@@ -57,6 +60,14 @@ static int look_since(struct device *dev, bool online, bool kernel, const char *
 	return 0;
 }
 
+int device_unread(const struct device *dev, int r, struct ls_err *err)
+{
+	if (r == -ENOENT || r == -ENODEV)
+		return ls_err_set(err, -ENODEV, "%s%d is gone", dev->bus->prefix, dev->id);
+	return ls_err_set(err, r, "%s%d cannot be read: %s", dev->bus->prefix, dev->id,
+			  strerror(-r));
+}
+
 int device_look(struct device *dev, const char *by, struct ls_err *err)
 {
 	return look_since(dev, dev->online, dev->kernel, by, err);
@@ -89,6 +100,11 @@ int device_change_locked(struct device *dev, bool online, struct ls_err *err)
 		r = verify(dev, online, err);
 		return r < 0 ? r : 1;
 	}
+	if (sysfs_any_out(dev->model->sysfs, DEVICES_DIR))
+		return ls_err_set(err, -EBUSY,
+				  "%s%d: not tried: the write to another device is still in the "
+				  "kernel, which changes one at a time",
+				  dev->bus->prefix, dev->id);
 	r = online ? dev->bus->online(dev, err) : dev->bus->offline(dev, err);
 	if (look_since(dev, was_online, was_kernel, "agent", r < 0 ? NULL : err) < 0 && r >= 0)
 		return -ENODEV;

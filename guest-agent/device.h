@@ -160,7 +160,8 @@ struct model {
  * @err: names the device and what disagreed
  *
  * Context: under the hotplug lock, pinned; takes the device lock.
- * Return:  0 changed, 1 it was already, -ENODEV (gone), -EBUSY (a write is out),
+ * Return:  0 changed, 1 it was already, -ENODEV (gone), -EBUSY (a write is out, to this
+ *          or another device: the kernel would let a second one wait for the first),
  *          -EINPROGRESS (a write has gone out now), -EIO (driver core and kernel
  *          disagree afterwards), or what the kernel said.
  */
@@ -188,5 +189,16 @@ void devices_unlock(struct device *const *dev, size_t n, enum lock_level before)
 
 /* Look at one device; a difference is told as a change made by @by. */
 int device_look(struct device *dev, const char *by, struct ls_err *err);
+
+/**
+ * device_unread() - What it means that a device's file cannot be read
+ * @r: what reading it gave
+ *
+ * Only a file that is not there says that the device has gone; without a descriptor or
+ * memory it may well be there.
+ *
+ * Return: -ENODEV, or @r.
+ */
+int device_unread(const struct device *dev, int r, struct ls_err *err);
 
 #endif

@@ -50,7 +50,7 @@ static int look_locked(struct device *dev, struct ls_err *err)
 	r = sysfs_read_kept(s, &dev->file, text, sizeof(text), MEMORY_DIR "/memory%d/state",
 			    dev->id);
 	if (r < 0)
-		return ls_err_set(err, -ENODEV, "memory%d is gone", dev->id);
+		return device_unread(dev, r, err);
 	dev->state = parse_state(text);
 	dev->online = dev->kernel = dev->state == STATE_ONLINE;
 	return 0;

@@ -163,6 +163,14 @@ static void tell_presence(const struct device *dev, const char *state)
 		dev->model->tell(dev->model->tell_arg, &c);
 }
 
+/* What is known and cannot be read just now stays as it was. */
+static bool is_there(struct device *dev)
+{
+	int r = dev->present ? device_look(dev, "foreign", NULL) : -ENODEV;
+
+	return r == 0 || (dev->known && r != -ENODEV);
+}
+
 /* Look at what is there, forget what is not. */
 static void settle_set(struct device_set *set)
 {
@@ -172,7 +180,7 @@ static void settle_set(struct device_set *set)
 		struct device *dev = set->dev[i];
 		bool is_new = !dev->known, nameless = dev->slot < 0;
 
-		if (dev->present && device_look(dev, "foreign", NULL) == 0) {
+		if (is_there(dev)) {
 			if (is_new || (nameless && dev->slot >= 0))
 				tell_presence(dev, "present");
 			set->dev[kept++] = dev;

@@ -416,6 +416,17 @@ bool sysfs_is_out(struct sysfs *s, const char *fmt, ...)
 	return false;
 }
 
+bool sysfs_any_out(struct sysfs *s, const char *below)
+{
+	struct sysfs_write *w;
+
+	ls_guard(&s->lock);
+	for (w = s->out; w; w = w->next)
+		if (!strncmp(w->path, below, strlen(below)))
+			return true;
+	return false;
+}
+
 unsigned sysfs_outs(struct sysfs *s)
 {
 	ls_guard(&s->lock);

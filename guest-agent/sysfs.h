@@ -121,6 +121,9 @@ int sysfs_write_str(struct sysfs *s, const struct sysfs_how *how, const char *va
 /* Whether a write to this file is out. */
 bool sysfs_is_out(struct sysfs *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Whether a write to any file below a directory is out. */
+bool sysfs_any_out(struct sysfs *s, const char *below);
+
 /* How many writes are out. */
 unsigned sysfs_outs(struct sysfs *s);
 

@@ -198,6 +198,42 @@ static void test_when_devices_come_and_go_then_the_scan_tells(void **state)
 	assert_int_equal(guest_cpu(g, 9)->slot, 9);
 }
 
+/* No descriptor, no memory: what cannot be read has not gone, and is not fixed. */
+static void test_when_a_device_cannot_be_read_then_it_stays_as_it_was(void **state)
+{
+	static const char *const files[] = { CPU2, "devices/system/cpu/online",
+					     "devices/system/memory/memory1/state" };
+	struct guest *g = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		fake_blind(&g->kernel, files[i], -EMFILE);
+		guest_scan(g);
+		assert_non_null(guest_cpu(g, 2));
+		assert_false(guest_cpu(g, 2)->fixed);
+		assert_non_null(guest_block(g, 1));
+		assert_int_equal(g->n_told, 0);
+	}
+	guest_lock(g, "t1");
+	assert_int_equal(device_online(guest_block(g, 1), NULL), -EMFILE);
+}
+
+/* A new one is told when it can be read. */
+static void test_when_a_new_device_cannot_be_read_then_it_comes_later(void **state)
+{
+	struct guest *g = *state;
+
+	g->kernel.cpu[9] = (struct fake_cpu){ .present = true };
+	fake_blind(&g->kernel, "devices/system/cpu/cpu9/online", -EMFILE);
+	guest_scan(g);
+	assert_null(guest_cpu(g, 9));
+	fake_blind(&g->kernel, "", 0);
+	guest_scan(g);
+	assert_false(guest_cpu(g, 9)->fixed);
+	assert_int_equal(g->n_told, 1);
+	assert_string_equal(g->told[0].state, "present");
+}
+
 /* The kernel announces a CPU before it links its name: the slot is read again, and told. */
 static void test_when_the_name_comes_later_then_present_is_told_again(void **state)
 {
@@ -252,6 +288,8 @@ int main(void)
 		T(test_when_locks_are_not_held_in_order_then_it_is_our_bug),
 		T(test_when_a_user_changes_a_device_then_the_scan_tells),
 		T(test_when_devices_come_and_go_then_the_scan_tells),
+		T(test_when_a_device_cannot_be_read_then_it_stays_as_it_was),
+		T(test_when_a_new_device_cannot_be_read_then_it_comes_later),
 		T(test_when_the_name_comes_later_then_present_is_told_again),
 		T(test_when_published_then_the_snapshot_has_runs),
 	};

@@ -224,12 +224,32 @@ static void test_when_the_kernel_is_deaf_then_in_kernel(void **state)
 	assert_int_equal(device_online(guest_block(g, 0), NULL), -EINPROGRESS);
 	assert_int_equal(guest_block(g, 0)->state, STATE_IN_KERNEL);
 	assert_int_equal(device_online(guest_block(g, 0), NULL), -EBUSY);
-	assert_int_equal(device_online(guest_block(g, 1), NULL), 0);
 	fake_release(&g->kernel);
 	while (sysfs_outs(g->sysfs))
 		sched_yield();
 	guest_scan(g);
 	assert_int_equal(guest_block(g, 0)->state, STATE_ONLINE);
+	assert_int_equal(device_online(guest_block(g, 1), NULL), 0);
+}
+
+/* It keeps its device_hotplug_lock meanwhile: the rest of the batch does not wait for it. */
+static void test_when_a_block_stays_in_the_kernel_then_no_other_is_tried(void **state)
+{
+	struct guest *g = *state;
+	struct memory_result r;
+
+	g->model.memory_ms = 20;
+	strcpy(g->kernel.hang, STATE(1));
+	g->kernel.hang_deaf = true;
+	r = batch(g, 0, MIB(128 * BLOCKS), MOVABLE);
+	assert_int_equal(r.changed, 1);
+	assert_int_equal(failed.n, BLOCKS - 1);
+	assert_int_equal(failed.code, -EBUSY);
+	assert_int_equal(fake_writes(&g->kernel, NULL, NULL), 1);
+	fake_release(&g->kernel);
+	while (sysfs_outs(g->sysfs))
+		sched_yield();
+	assert_int_equal(batch(g, 0, MIB(128 * BLOCKS), MOVABLE).online, BLOCKS);
 }
 
 /* A block that loops in the kernel until a signal comes gets one. */
@@ -261,6 +281,7 @@ int main(void)
 		T(test_when_the_kernel_does_nothing_then_eio),
 		T(test_when_a_zone_is_named_then_its_word_is_written),
 		T(test_when_the_kernel_is_deaf_then_in_kernel),
+		T(test_when_a_block_stays_in_the_kernel_then_no_other_is_tried),
 		T(test_when_the_kernel_listens_then_a_signal_ends_it),
 	};
 
