@@ -6,6 +6,7 @@
 #include "cpu.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,43 @@ static int read_slot(struct device *dev)
 	int slot = slot_of_acpi(dev);
 
 	return slot >= 0 ? slot : slot_of_device_tree(dev);
+}
+
+/* ---- around the driver core ------------------------------------------------ */
+
+/* The number of the kernel's last state, which is that of the CPU we run on. */
+static int running_state(struct sysfs *s, long long *ret_state)
+{
+	struct cpus mask = { 0 };
+	int cpu, r = cpu_mask(s, &mask);
+
+	cpus_each(cpu, &mask)
+	{
+		r = sysfs_read_num(s, 10, ret_state, CPU_DIR "/cpu%d/hotplug/state", cpu);
+		if (r == 0)
+			return 0;
+	}
+	return r < 0 ? r : -ENOENT;
+}
+
+int cpu_restart(struct device *dev, struct ls_err *err)
+{
+	const struct sysfs_how how = { .deadline_ms = dev->model->cpu_ms };
+	struct sysfs *s = dev->model->sysfs;
+	long long state;
+	char value[24];
+	int r = running_state(s, &state);
+
+	snprintf(value, sizeof(value), "%lld", r < 0 ? 0 : state);
+	if (r == 0)
+		r = sysfs_write_str(s, &how, value, err, CPU_DIR "/cpu%d/hotplug/target", dev->id);
+	if (r != -ENOENT)
+		return r;
+	return ls_err_set(err, -EBUSY,
+			  "the kernel counts one CPU online and takes none offline, and cpu%d, "
+			  "which came after the boot, has no hotplug/target to start it by; bring "
+			  "another CPU online, then heal again",
+			  dev->id);
 }
 
 /* ---- the bus ------------------------------------------------------------- */

@@ -28,6 +28,22 @@ int cpu_meet(struct model *m, const struct cpus *set, struct ls_err *err);
 int cpu_look(struct device *dev, struct ls_err *err);
 
 /**
+ * cpu_restart() - Bring a CPU up that the driver core already has online
+ * @dev: CPU; its lock is held
+ * @err: says what to do where it cannot be done
+ *
+ * For the doctor alone, and only where offline-then-online cannot do it: the kernel takes no
+ * CPU offline while it counts one, so that with two of them the dead one could not be
+ * healed. Its file goes around the driver core, which is right here: nothing is to change
+ * there.
+ *
+ * Context: transaction thread.
+ * Return:  0, -EBUSY (a CPU that came after the boot has no such file), or what the kernel
+ *          said.
+ */
+int cpu_restart(struct device *dev, struct ls_err *err);
+
+/**
  * cpu_mask() - The kernel's mask of running CPUs
  *
  * Context: any thread. The kernel takes no lock to print it, so that even the loop

@@ -11,6 +11,7 @@
 #include <lockstep/err.h>
 #include <lockstep/log.h>
 
+#include "cpu.h"
 #include "lock.h"
 #include "view.h"
 
@@ -133,6 +134,23 @@ int device_online(struct device *dev, struct ls_err *err)
 int device_offline(struct device *dev, struct ls_err *err)
 {
 	return change(dev, false, err);
+}
+
+int device_restart(struct device *dev, struct ls_err *err)
+{
+	enum lock_level before;
+	int r;
+
+	lock_assert_held(dev->model->lock);
+	before = lock_enter(LOCK_DEVICE, &dev->lock);
+	r = cpu_restart(dev, err);
+	if (r == 0)
+		r = device_look(dev, "agent", err);
+	if (r == 0)
+		r = verify(dev, true, err);
+	lock_leave(before, &dev->lock);
+	view_publish(dev->model);
+	return r;
 }
 
 enum lock_level devices_lock(struct device *const *dev, size_t n)

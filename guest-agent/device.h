@@ -170,6 +170,14 @@ int device_online(struct device *dev, struct ls_err *err);
 int device_offline(struct device *dev, struct ls_err *err);
 
 /**
+ * device_restart() - Start a CPU that the driver core already has online: cpu_restart()
+ *
+ * Context: as device_online().
+ * Return:  0, or as cpu_restart() and device_online().
+ */
+int device_restart(struct device *dev, struct ls_err *err);
+
+/**
  * device_change_locked() - device_online() or device_offline() with the device's lock held
  *
  * For a batch, which takes all locks first and then changes: devices_lock().

@@ -39,6 +39,8 @@ static int heal_cpu(struct device *dev, struct ls_err *err)
 	bool online = dev->online;
 	int r = online ? device_offline(dev, err) : device_online(dev, err);
 
+	if (r == -EBUSY && online)
+		return device_restart(dev, err);
 	if (r < 0)
 		return r;
 	return online ? device_online(dev, err) : device_offline(dev, err);

@@ -69,6 +69,8 @@ static int read_cpu(const struct fake *f, int n, const char *file, char *buf, si
 		return -ENOENT;
 	if (!strcmp(file, "online") && !f->cpu[n].fixed)
 		return put(buf, size, f->cpu[n].device ? "1\n" : "0\n");
+	if (!strcmp(file, "hotplug/state") && !f->cpu[n].late)
+		return put(buf, size, f->cpu[n].kernel ? "236\n" : "0\n");
 	if (strcmp(file, "firmware_node/path") || f->cpu[n].nameless)
 		return -ENOENT;
 	snprintf(text, sizeof(text), "\\_SB_.CPUS.C%03X\n", n);
@@ -147,7 +149,7 @@ static int set_kernel(struct fake *f, struct fake_cpu *cpu, bool online)
 
 	for (i = 0; i < FAKE_CPUS; i++)
 		running += f->cpu[i].present && f->cpu[i].kernel;
-	if (!online && cpu->kernel && running == 1)
+	if (!online && running == 1)
 		return -EBUSY;
 	cpu->kernel = online;
 	return 0;
@@ -161,8 +163,8 @@ static int write_cpu(struct fake *f, int n, const char *file, const char *value)
 
 	if (!cpu || !cpu->present)
 		return -ENOENT;
-	if (!strcmp(file, "hotplug/target"))
-		return set_kernel(f, cpu, false);
+	if (!strcmp(file, "hotplug/target") && !cpu->late)
+		return set_kernel(f, cpu, strcmp(value, "0") != 0);
 	if (strcmp(file, "online") || cpu->fixed)
 		return -ENOENT;
 	if (f->bypass)
@@ -262,7 +264,7 @@ void fake_init(struct fake *f, int cpus, int online, int blocks)
 	if (pipe2(f->pipe, O_CLOEXEC) < 0)
 		abort();
 	for (i = 0; i < cpus; i++)
-		f->cpu[i] = (struct fake_cpu){ true, i == 0, i < online, i < online, false };
+		f->cpu[i] = (struct fake_cpu){ true, i == 0, i < online, i < online, false, false };
 	for (i = 0; i < blocks; i++)
 		f->block[i] = (struct fake_block){ true, "offline\n" };
 }

@@ -6,8 +6,9 @@
  * What it copies from Linux 6.1, as measured:
  *  - writing cpuN/online acts only if the driver core's view differs; it then brings
  *    the CPU up or down, which succeeds if it is there already
- *  - writing 0 to cpuN/hotplug/target takes the CPU down behind the driver core
- *  - the last running CPU cannot leave (EBUSY)
+ *  - writing 0 to cpuN/hotplug/target takes the CPU down behind the driver core, and the
+ *    state of a CPU that runs brings it up; only CPUs of the boot have that folder
+ *  - while one CPU runs none can leave, not even one that does not run (EBUSY)
  *  - "online" to an online block is EINVAL
  */
 #ifndef FAKE_SYSFS_H
@@ -27,13 +28,17 @@
 #define FAKE_FILES    8
 #define FAKE_BLOCK_MB 128
 
-/* @nameless: announced, and not linked to its ACPI name yet: there is no firmware_node */
+/*
+ * @nameless: announced, and not linked to its ACPI name yet: there is no firmware_node
+ * @late:     plugged after the boot: there is no hotplug folder
+ */
 struct fake_cpu {
 	bool present;
 	bool fixed;
 	bool device;
 	bool kernel;
 	bool nameless;
+	bool late;
 };
 
 struct fake_block {

@@ -114,6 +114,42 @@ static void test_when_dead_in_fact_then_fix_brings_it_back(void **state)
 	assert_int_equal(found.n, 0);
 }
 
+/*
+ * One CPU runs: the kernel takes none offline, so offline-then-online cannot heal the other.
+ * It is started around the driver core, which has it online already.
+ */
+static void test_when_one_cpu_runs_then_the_dead_one_is_started(void **state)
+{
+	struct guest *g = *state;
+
+	g->kernel.cpu[2].kernel = g->kernel.cpu[2].device = false;
+	fake_user(&g->kernel, CPU1_TARGET, "0");
+	assert_int_equal(visit(g, true, NULL), 0);
+	assert_int_equal(found.n, 1);
+	assert_true(found.healed);
+	assert_true(fake_agrees(&g->kernel, 1, true));
+	assert_int_equal(fake_writes(&g->kernel, CPU1_TARGET, "236"), 1);
+	visit(g, false, NULL);
+	assert_int_equal(found.n, 0);
+}
+
+/* A CPU that came after the boot cannot be started so: what to do is said. */
+static void test_when_it_cannot_be_started_then_what_to_do_is_said(void **state)
+{
+	struct guest *g = *state;
+
+	g->kernel.cpu[2].kernel = g->kernel.cpu[2].device = false;
+	fake_user(&g->kernel, CPU1_TARGET, "0");
+	g->kernel.cpu[1].late = true;
+	assert_int_equal(visit(g, true, NULL), 0);
+	assert_false(found.healed);
+	assert_non_null(strstr(found.text, "bring another CPU online, then heal again"));
+	g->kernel.cpu[2].kernel = g->kernel.cpu[2].device = true;
+	visit(g, true, NULL);
+	assert_true(found.healed);
+	assert_true(fake_agrees(&g->kernel, 1, true));
+}
+
 /* Running in fact, offline for the driver core: online, then offline, and ends offline. */
 static void test_when_running_unknown_then_fix_takes_it_down(void **state)
 {
@@ -244,6 +280,8 @@ int main(void)
 		T(test_when_all_is_well_then_nothing_is_found),
 		T(test_when_dead_in_fact_then_it_is_named),
 		T(test_when_dead_in_fact_then_fix_brings_it_back),
+		T(test_when_one_cpu_runs_then_the_dead_one_is_started),
+		T(test_when_it_cannot_be_started_then_what_to_do_is_said),
 		T(test_when_running_unknown_then_fix_takes_it_down),
 		T(test_when_healing_fails_then_it_says_so),
 		T(test_when_the_lock_is_held_then_no_healing),
