@@ -5,19 +5,15 @@
 #include "memlock.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include <lockstep/cleanup.h>
 
+#include "after.h"
+
 void memlock_init(struct memlock *l)
 {
-	pthread_condattr_t attr;
-
 	pthread_mutex_init(&l->mutex, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&l->over, &attr);
-	pthread_condattr_destroy(&attr);
+	after_cond_init(&l->over);
 	l->writer = false;
 }
 
@@ -25,20 +21,6 @@ void memlock_done(struct memlock *l)
 {
 	pthread_cond_destroy(&l->over);
 	pthread_mutex_destroy(&l->mutex);
-}
-
-static struct timespec in_ms(unsigned ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
 }
 
 static int wait_for_writer(struct memlock *l, const struct timespec *until)
@@ -54,7 +36,7 @@ static int wait_for_writer(struct memlock *l, const struct timespec *until)
 /* The section is left for the wait: its grace period may be what the writer waits for. */
 int memlock_read_slow(struct memlock *l, unsigned wait_ms)
 {
-	struct timespec until = in_ms(wait_ms);
+	struct timespec until = after_ms(wait_ms);
 
 	do {
 		rcu_read_unlock();

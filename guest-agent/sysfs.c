@@ -12,12 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <lockstep/cleanup.h>
 #include <lockstep/err.h>
 #include <lockstep/log.h>
+
+#include "after.h"
 
 #define WRITER_STACK_BYTES (256 * 1024)
 #define INTERRUPT_EVERY_MS 100 /* a signal may come before the write has begun */
@@ -277,8 +278,13 @@ static void *write_thread(void *arg)
 {
 	struct sysfs_write *w = arg;
 	struct sysfs *s = w->s;
-	int r = s->ops->write(s->ctx, w->path, w->value);
+	sigset_t wakes;
+	int r;
 
+	sigemptyset(&wakes);
+	sigaddset(&wakes, WRITER_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &wakes, NULL); /* whatever our parent has blocked */
+	r = s->ops->write(s->ctx, w->path, w->value);
 	pthread_mutex_lock(&s->lock);
 	w->result = r;
 	w->finished = true;
@@ -291,22 +297,10 @@ static void *write_thread(void *arg)
 	return NULL;
 }
 
-static void add_ms(struct timespec *ts, unsigned ms)
-{
-	ts->tv_sec += ms / 1000;
-	ts->tv_nsec += (long)(ms % 1000) * 1000000;
-	if (ts->tv_nsec >= 1000000000) {
-		ts->tv_nsec -= 1000000000;
-		ts->tv_sec++;
-	}
-}
-
 static void wait_locked(struct sysfs_write *w, unsigned ms)
 {
-	struct timespec until;
+	struct timespec until = after_ms(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	add_ms(&until, ms);
 	while (!w->finished)
 		if (pthread_cond_timedwait(&w->done, &w->s->lock, &until) == ETIMEDOUT)
 			break;
@@ -354,16 +348,12 @@ static int wait_for_kernel(struct sysfs_write *w, const struct sysfs_how *how, s
 static struct sysfs_write *write_new(struct sysfs *s, const char *value)
 {
 	struct sysfs_write *w = calloc(1, sizeof(*w));
-	pthread_condattr_t attr;
 
 	if (!w)
 		return NULL;
 	w->s = s;
 	snprintf(w->value, sizeof(w->value), "%s", value);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->done, &attr);
-	pthread_condattr_destroy(&attr);
+	after_cond_init(&w->done);
 	return w;
 }
 

@@ -9,12 +9,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <urcu.h>
 
 #include <lockstep/cleanup.h>
+
+#include "after.h"
 
 struct queue {
 	struct job *first, **last;
@@ -134,9 +135,8 @@ int work_free(struct work *w, unsigned wait_ms)
 	w->stop = true;
 	pthread_cond_signal(&w->more);
 	pthread_mutex_unlock(&w->lock);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += wait_ms / 1000 + 1;
-	if (pthread_timedjoin_np(w->thread, NULL, &until))
+	until = after_ms(wait_ms);
+	if (pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &until))
 		return -ETIMEDOUT;
 	finish_all(&w->ran);
 	finish_all(&w->todo);

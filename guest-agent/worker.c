@@ -13,6 +13,7 @@
 #include <lockstep/cleanup.h>
 #include <lockstep/log.h>
 
+#include "after.h"
 #include "lock.h"
 
 #define END_MS 2000 /* for a worker to empty its queue when it is to end */
@@ -72,30 +73,6 @@ static int64_t real_now_ns(int cpu)
 }
 
 const struct worker_ops worker_real_ops = { real_pin, real_here, real_now_ns };
-
-struct timespec worker_after_ms(unsigned ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_nsec -= 1000000000;
-		at.tv_sec++;
-	}
-	return at;
-}
-
-void worker_cond_init(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
-}
 
 /* ---- the thread -------------------------------------------------------------- */
 
@@ -171,8 +148,8 @@ struct worker *worker_new(int cpu, const struct worker_ops *ops)
 	if (!w)
 		return NULL;
 	pthread_mutex_init(&w->lock, NULL);
-	worker_cond_init(&w->wake);
-	worker_cond_init(&w->settled);
+	after_cond_init(&w->wake);
+	after_cond_init(&w->settled);
 	w->last = &w->first;
 	w->parked = true;
 	w->cpu = cpu;
@@ -264,7 +241,7 @@ void worker_tighten(struct worker *w)
 
 static int wait_settled_locked(struct worker *w, unsigned deadline_ms)
 {
-	struct timespec until = worker_after_ms(deadline_ms);
+	struct timespec until = after_ms(deadline_ms);
 
 	while (!w->parked && !w->enabled)
 		if (pthread_cond_timedwait(&w->settled, &w->lock, &until) == ETIMEDOUT)
@@ -353,7 +330,7 @@ static void run_call(struct worker_item *item, struct worker *w)
 
 static void wait_call(struct call *call, struct worker *w, unsigned deadline_ms)
 {
-	struct timespec until = worker_after_ms(deadline_ms);
+	struct timespec until = after_ms(deadline_ms);
 	bool late;
 
 	pthread_mutex_lock(&call->lock);
@@ -379,7 +356,7 @@ int worker_call(struct worker *w, int (*fn)(struct worker *w, void *arg), void *
 	int r;
 
 	pthread_mutex_init(&call.lock, NULL);
-	worker_cond_init(&call.over);
+	after_cond_init(&call.over);
 	r = worker_queue(w, &call.item);
 	if (r == 0) {
 		wait_call(&call, w, deadline_ms);

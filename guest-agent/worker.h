@@ -122,8 +122,4 @@ pthread_mutex_t *worker_lock(struct worker *w);
 int worker_queue_locked(struct worker *w, struct worker_item *item);
 int worker_accepts_locked(const struct worker *w);
 
-/* A moment from now on the clock of worker_cond_init()'s condition variables. */
-struct timespec worker_after_ms(unsigned ms);
-void worker_cond_init(pthread_cond_t *cond);
-
 #endif

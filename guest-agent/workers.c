@@ -10,6 +10,7 @@
 
 #include <lockstep/cleanup.h>
 
+#include "after.h"
 #include "cpus.h"
 #include "lock.h"
 
@@ -69,7 +70,7 @@ static struct meeting *meeting_new(unsigned n, int (*fn)(struct worker *w, void 
 	if (!m)
 		return NULL;
 	pthread_mutex_init(&m->lock, NULL);
-	worker_cond_init(&m->changed);
+	after_cond_init(&m->changed);
 	m->n = n;
 	m->fn = fn;
 	m->arg = arg;
@@ -174,7 +175,7 @@ static int queue_all(struct workers *ws, const struct cpus *set, struct meeting 
 
 static bool wait_arrived(struct meeting *m, unsigned deadline_ms)
 {
-	struct timespec until = worker_after_ms(deadline_ms);
+	struct timespec until = after_ms(deadline_ms);
 
 	ls_guard(&m->lock);
 	while (m->arrived < m->n)
