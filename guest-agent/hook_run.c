@@ -25,6 +25,7 @@
 #include <qmp.h>
 
 #define HOOK_OUTPUT_BYTES 4096 /* of standard error that is looked at; more is dropped */
+#define HOOK_READS_MAX	  256  /* at a time: who never stops writing must not stop the clock */
 #define HOOK_KILLED_MS	  1000 /* for the kernel to end what got SIGKILL */
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
@@ -226,6 +227,7 @@ struct output {
 static bool take(int fd, struct output *out)
 {
 	char rest[512];
+	int reads = 0;
 	ssize_t n;
 
 	do {
@@ -234,8 +236,8 @@ static bool take(int fd, struct output *out)
 		n = room ? read(fd, out->text + out->n, room) : read(fd, rest, sizeof(rest));
 		if (n > 0 && room)
 			out->n += (size_t)n;
-	} while (n > 0);
-	return n < 0 && errno == EAGAIN;
+	} while (n > 0 && ++reads < HOOK_READS_MAX);
+	return n > 0 || (n < 0 && errno == EAGAIN);
 }
 
 /* Until the program itself has ended; what it has started does not count. */

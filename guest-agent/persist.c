@@ -83,13 +83,35 @@ static int replace(const char *dir, const char *text)
 	return rename(tmp, path) < 0 ? -errno : 0;
 }
 
-/* The directory may have been removed: what tidies up a guest knows nothing of it. */
+/* A record that is not true any more is worse than none: a window long closed would be open. */
+static void forget(const char *dir)
+{
+	static const char *const names[] = { RECORD_FILE ".new", RECORD_FILE };
+	char path[PATH_BYTES];
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+}
+
+/*
+ * The directory may have been removed: what tidies up a guest knows nothing of it. Or it is
+ * full, and the room of the old record is what is missing.
+ */
 static int replace_anyhow(const char *dir, const char *text)
 {
 	int r = replace(dir, text);
 
 	if (r == -ENOENT && mkdir(dir, 0700) == 0)
 		r = replace(dir, text);
+	if (r == 0)
+		return 0;
+	forget(dir);
+	r = replace(dir, text);
+	if (r < 0)
+		forget(dir);
 	return r;
 }
 

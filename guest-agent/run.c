@@ -374,9 +374,10 @@ int agent_done(struct agent *a)
 	guard_stop(&a->guard);
 	local_close(a);
 	serve_close(a);
+	/* A write that comes back from here on must not ask for a scan. */
+	sysfs_on_out(a->sysfs, NULL, NULL);
 	if (a->work && work_free(a->work, STOP_WAIT_MS) < 0)
 		return -ETIMEDOUT;
-	sysfs_on_out(a->sysfs, NULL, NULL);
 	if (a->signal_source.fd >= 0)
 		close(a->signal_source.fd);
 	if (a->uevent_source.fd >= 0)

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -666,6 +668,24 @@ static void test_when_restarted_while_pending_then_still_pending(void **state)
 	assert_true(fake_agrees(&g->kernel, 6, false));
 }
 
+/* No room for the record of the close: the one that says "open" does not stay. */
+static void test_when_the_close_cannot_be_saved_then_an_old_record_is_not_kept(void **state)
+{
+	struct guest *g = *state;
+	struct rlimit none, before;
+
+	open_window(g, "m1", WINDOW_FORCE, 1000, NULL);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){ 1, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	close_window(g, "m1", NULL);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	restart(g, 0);
+	assert_int_equal(state_of(g), WINDOW_CLOSED);
+	assert_false(locked(g));
+}
+
 /* A damaged record, whatever is in it, ends nothing and opens nothing. */
 static void test_when_the_record_is_damaged_then_closed(void **state)
 {
@@ -727,6 +747,7 @@ int main(void)
 		D(test_when_a_window_was_refused_then_its_epoch_is_known),
 		D(test_when_another_boot_then_the_record_is_nothing),
 		D(test_when_restarted_while_pending_then_still_pending),
+		D(test_when_the_close_cannot_be_saved_then_an_old_record_is_not_kept),
 		D(test_when_the_record_is_damaged_then_closed),
 	};
 
