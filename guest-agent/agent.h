@@ -9,6 +9,7 @@
  *	qga.c      QEMU's verbs          } transaction thread, answered in the loop
  *	guard.c    keeps others from hotplugging                   (a thread of its own)
  *	request.c  the way there and back
+ *	listen.c   unix sockets                                    (loop thread)
  *	local.c    the socket for the guest's own root               (loop thread)
  *	hooks.c, hook_*.c  the guest's programs                      (transaction thread)
  *	incli*.c   the other end of the local socket               (another process)
@@ -29,6 +30,7 @@
 #include "device.h"
 #include "expedite.h"
 #include "guard.h"
+#include "listen.h"
 #include "lock.h"
 #include "loop.h"
 #include "persist.h"
@@ -111,12 +113,10 @@ struct agent {
 	struct source signal_source;
 	struct source uevent_source;
 	struct source guard_source;
-	struct source listen_source;
 	struct client *clients;
 	unsigned n_clients;
-	const char *listen_path;
-	struct source local_source;
-	char local_path[LS_PATH_BYTES];
+	struct listener listener;
+	struct listener local;
 	bool scan_queued;
 	bool finished;
 };
@@ -156,8 +156,6 @@ void agent_tell(void *agent, const struct change *change);
 
 int serve_open(struct agent *a, const struct agent_options *opt, struct ls_err *err);
 void serve_close(struct agent *a);
-/* A listening socket for nobody but root: its descriptor or -errno. */
-int serve_bind_unix(const char *path);
 /* One more client on a connected descriptor; ownership passes, also on failure. */
 int agent_serve_fd(struct agent *a, int fd);
 /* Read what clients have sent already: before a lease's end is acted on. */

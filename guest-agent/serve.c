@@ -31,8 +31,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -114,6 +112,8 @@ static void client_free(struct client *c)
 	end_session(c);
 	if (c->port)
 		close(c->src.fd);
+	listen_again(&c->agent->listener);
+	listen_again(&c->agent->local);
 	free(c);
 }
 
@@ -327,53 +327,16 @@ static int open_port(struct agent *a, const char *path, struct ls_err *err)
 	return ls_err_set(err, -ENOMEM, "port %s: cannot be polled", path);
 }
 
-static void accept_ready(struct source *src, uint32_t events)
-{
-	struct agent *a = src->arg;
-	int fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)events;
-	if (fd < 0)
-		return;
-	if (a->n_clients >= AGENT_CLIENTS_MAX) {
-		log_warning("socket: more than %d clients: one is turned away", AGENT_CLIENTS_MAX);
-		close(fd);
-		return;
-	}
-	agent_serve_fd(a, fd);
-}
-
-int serve_bind_unix(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	ls_autoclose int fd = -1;
-	mode_t was;
-	int r;
-
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(sun.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	unlink(path);
-	was = umask(0077);
-	r = bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ? -errno : 0;
-	umask(was);
-	if (r == 0 && listen(fd, AGENT_CLIENTS_MAX) < 0)
-		r = -errno;
-	return r < 0 ? r : ls_steal_fd(&fd);
-}
-
 static int open_unix(struct agent *a, const char *path, struct ls_err *err)
 {
-	int fd = serve_bind_unix(path);
+	pid_t owner = listen_owner(path);
 
-	if (fd < 0)
-		return ls_err_set(err, fd, "socket %s: %s", path, strerror(-fd));
-	a->listen_source = (struct source){ fd, accept_ready, a, EPOLLIN };
-	a->listen_path = path;
-	return loop_add(&a->loop, &a->listen_source);
+	if (owner >= 0)
+		return ls_err_set(err, -EADDRINUSE,
+				  "socket %s: process %d serves it: end it, or give this agent "
+				  "another with -p PATH",
+				  path, (int)owner);
+	return listen_open(&a->listener, a, path, NULL, err);
 }
 
 int serve_open(struct agent *a, const struct agent_options *opt, struct ls_err *err)
@@ -389,8 +352,5 @@ void serve_close(struct agent *a)
 {
 	while (a->clients)
 		client_free(a->clients);
-	if (!a->listen_path)
-		return;
-	close(a->listen_source.fd);
-	unlink(a->listen_path);
+	listen_close(&a->listener);
 }
