@@ -131,6 +131,7 @@ struct change {
  * @memory_ms:   how long a write to memoryN/state may take
  * @pause_ms:    between tries of a busy memory block
  * @scanned:     the first scan is over: what appears now is news
+ * @stale:       somebody else has changed something since the last scan began; atomic
  * @tell:        gets every change; any of its own locks are leaves
  * @tell_arg:    for @tell
  * @view:        the published snapshot, by RCU
@@ -149,6 +150,7 @@ struct model {
 	unsigned memory_ms;
 	unsigned pause_ms;
 	bool scanned;
+	bool stale;
 	void (*tell)(void *arg, const struct change *change);
 	void *tell_arg;
 	struct view *view;

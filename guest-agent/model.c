@@ -10,6 +10,7 @@
 
 #include <lockstep/err.h>
 #include <lockstep/limits.h>
+#include <lockstep/log.h>
 
 #include "cpu.h"
 #include "memory.h"
@@ -218,10 +219,24 @@ static void read_block_bytes(struct model *m)
 		m->block_bytes = bytes;
 }
 
+void model_set_stale(struct model *m)
+{
+	__atomic_store_n(&m->stale, true, __ATOMIC_SEQ_CST);
+}
+
+void model_catch_up(struct model *m)
+{
+	struct ls_err err = { 0 };
+
+	if (__atomic_load_n(&m->stale, __ATOMIC_SEQ_CST) && model_scan(m, &err) < 0)
+		log_error("%s", err.text);
+}
+
 int model_scan(struct model *m, struct ls_err *err)
 {
 	int r;
 
+	__atomic_store_n(&m->stale, false, __ATOMIC_SEQ_CST);
 	read_block_bytes(m);
 	r = scan_set(m, DEVICE_CPU, CPU_DIR, LS_CPUS_MAX - 1);
 	if (r == 0) {

@@ -28,6 +28,17 @@ void model_done(struct model *m);
  */
 int model_scan(struct model *m, struct ls_err *err);
 
+/* Somebody else has changed something: the next model_catch_up() is to scan. Any thread. */
+void model_set_stale(struct model *m);
+
+/**
+ * model_catch_up() - Scan if what is known is stale
+ *
+ * For whoever changes one CPU after the other: what others do meanwhile is told after
+ * each of them, not only when all are done. Devices that have gone are released.
+ */
+void model_catch_up(struct model *m);
+
 /* A device by the guest's number; NULL if there is none. */
 struct device *model_find(struct model *m, enum device_kind kind, int id);
 

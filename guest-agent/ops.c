@@ -154,8 +154,12 @@ static struct json_object *change_cpu(struct request *rq, int cpu, bool online)
 {
 	struct device *dev = model_find(&rq->agent->model, DEVICE_CPU, cpu);
 	struct ls_err err = { 0 };
-	int r = online ? device_online(dev, &err) : device_offline(dev, &err);
+	int r;
 
+	if (!dev)
+		r = ls_err_set(&err, -ENODEV, "cpu%d is gone", cpu);
+	else
+		r = online ? device_online(dev, &err) : device_offline(dev, &err);
 	if (r >= 0)
 		window_forget(&rq->agent->window, rq->txn, cpu);
 	return result_object(cpu, r, &err);
@@ -194,8 +198,10 @@ static int work_cpus(struct request *rq)
 	batch = expedite_begin(m->expedite, count_changes(m, &set, rq->flag));
 	for (i = 0; i < LS_CPUS_MAX; i++) {
 		cpu = rq->flag ? i : LS_CPUS_MAX - 1 - i;
-		if (cpus_has(&set, cpu))
-			result[cpu] = change_cpu(rq, cpu, rq->flag);
+		if (!cpus_has(&set, cpu))
+			continue;
+		result[cpu] = change_cpu(rq, cpu, rq->flag);
+		model_catch_up(&rq->agent->model);
 	}
 	expedite_end(batch);
 	rq->ret = object_with("results", in_order_asked(rq->args, result));

@@ -62,13 +62,10 @@ struct scan_job {
 static void scan_run(struct job *job)
 {
 	struct agent *a = ((struct scan_job *)job)->agent;
-	struct ls_err err = { 0 };
 
 	__atomic_store_n(&a->scan_queued, false, __ATOMIC_SEQ_CST);
-	if (model_scan(&a->model, &err) < 0)
-		log_error("%s", err.text);
-	else
-		window_honour(&a->window);
+	model_catch_up(&a->model);
+	window_honour(&a->window);
 }
 
 static void scan_done(struct job *job)
@@ -80,6 +77,7 @@ void agent_scan(struct agent *a)
 {
 	struct scan_job *scan;
 
+	model_set_stale(&a->model);
 	if (__atomic_exchange_n(&a->scan_queued, true, __ATOMIC_SEQ_CST))
 		return;
 	scan = calloc(1, sizeof(*scan));
@@ -116,6 +114,16 @@ static void guard_news(struct source *src, uint32_t events)
 	(void)events;
 	if (read(src->fd, &n, sizeof(n)) == (ssize_t)sizeof(n))
 		agent_scan(src->arg);
+}
+
+/* The trace: what is written, and under whose lock. */
+static void write_begins(void *arg, const char *path, const char *value)
+{
+	struct lock_view lock;
+
+	lock_look(&((struct agent *)arg)->lock, 0, &lock);
+	log_debug("%llu ms: writing %s to %s, the lock is %s", (unsigned long long)qmp_now_ms(),
+		  value, path, lock.held ? lock.txn : "free");
 }
 
 /* A write that is in the kernel keeps the lock; when it is back, somebody must look. */
@@ -282,6 +290,7 @@ static void init_parts(struct agent *a, const struct agent_options *opt, struct 
 	a->model.tell = agent_tell;
 	a->model.tell_arg = a;
 	sysfs_on_out(sysfs, write_out, a);
+	sysfs_on_write(sysfs, write_begins, a);
 	guard_init(&a->guard);
 	lock_on_change(&a->lock, guard_engage, &a->guard);
 	a->window.intents = guard_intents;
@@ -376,6 +385,7 @@ int agent_done(struct agent *a)
 	serve_close(a);
 	/* A write that comes back from here on must not ask for a scan. */
 	sysfs_on_out(a->sysfs, NULL, NULL);
+	sysfs_on_write(a->sysfs, NULL, NULL);
 	if (a->work && work_free(a->work, STOP_WAIT_MS) < 0)
 		return -ETIMEDOUT;
 	if (a->signal_source.fd >= 0)

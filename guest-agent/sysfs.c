@@ -63,6 +63,8 @@ struct sysfs {
 	struct sysfs_write *out;
 	void (*on_out)(void *arg, int change);
 	void *on_out_arg;
+	void (*on_write)(void *arg, const char *path, const char *value);
+	void *on_write_arg;
 	const struct sysfs_ops *ops;
 	void *ctx;
 };
@@ -121,6 +123,7 @@ void sysfs_free(struct sysfs *s)
 		return;
 	pthread_mutex_lock(&s->lock);
 	s->on_out = NULL;
+	s->on_write = NULL;
 	put_locked(s);
 }
 
@@ -129,6 +132,14 @@ void sysfs_on_out(struct sysfs *s, void (*fn)(void *arg, int change), void *arg)
 	ls_guard(&s->lock);
 	s->on_out = fn;
 	s->on_out_arg = arg;
+}
+
+void sysfs_on_write(struct sysfs *s, void (*fn)(void *arg, const char *path, const char *value),
+		    void *arg)
+{
+	ls_guard(&s->lock);
+	s->on_write = fn;
+	s->on_write_arg = arg;
 }
 
 /* ---- reading ------------------------------------------------------------ */
@@ -274,6 +285,15 @@ static void come_back_locked(struct sysfs_write *w)
 	put_locked(s);
 }
 
+static void tell_write(const struct sysfs_write *w)
+{
+	struct sysfs *s = w->s;
+
+	ls_guard(&s->lock);
+	if (s->on_write)
+		s->on_write(s->on_write_arg, w->path, w->value);
+}
+
 static void *write_thread(void *arg)
 {
 	struct sysfs_write *w = arg;
@@ -284,6 +304,7 @@ static void *write_thread(void *arg)
 	sigemptyset(&wakes);
 	sigaddset(&wakes, WRITER_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &wakes, NULL); /* whatever our parent has blocked */
+	tell_write(w);
 	r = s->ops->write(s->ctx, w->path, w->value);
 	pthread_mutex_lock(&s->lock);
 	w->result = r;

@@ -60,6 +60,13 @@ void sysfs_free(struct sysfs *s);
  */
 void sysfs_on_out(struct sysfs *s, void (*fn)(void *arg, int change), void *arg);
 
+/**
+ * sysfs_on_write() - Who is told of every write before the kernel is
+ * @fn: called in the write's own thread
+ */
+void sysfs_on_write(struct sysfs *s, void (*fn)(void *arg, const char *path, const char *value),
+		    void *arg);
+
 /* Whole file as a string without its last newline: 0 or -errno (-EMSGSIZE too long). */
 int sysfs_read_str(struct sysfs *s, char *buf, size_t size, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -131,6 +131,7 @@ static int force_all(struct window *w, const struct cpus *mask, struct window_re
 	cpus_each(cpu, mask)
 	{
 		r = force_one(w, cpu, result, &own);
+		model_catch_up(w->model);
 		if (r < 0) {
 			if (err)
 				*err = own;
@@ -217,9 +218,12 @@ void window_restore(struct window *w, struct window_result *result)
 	mask = w->forced;
 	pthread_mutex_unlock(&w->mutex);
 	batch = expedite_begin(w->model->expedite, cpus_count(&mask));
-	for (cpu = LS_CPUS_MAX - 1; cpu >= 0; cpu--)
-		if (cpus_has(&mask, cpu))
-			restore_one(w, cpu, result);
+	for (cpu = LS_CPUS_MAX - 1; cpu >= 0; cpu--) {
+		if (!cpus_has(&mask, cpu))
+			continue;
+		restore_one(w, cpu, result);
+		model_catch_up(w->model);
+	}
 	expedite_end(batch);
 	window_save(w);
 }

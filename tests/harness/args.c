@@ -190,15 +190,12 @@ int args_new_name(struct args *a, const char **ret_name)
 	return 0;
 }
 
-int args_within(struct args *a, unsigned otherwise_ms, unsigned *ret_ms)
+int args_time(struct args *a, unsigned *ret_ms)
 {
 	const struct word *w;
 	double s;
 	char *end;
 
-	*ret_ms = otherwise_ms;
-	if (!args_take(a, "within"))
-		return 0;
 	if (args_word(a, "a time, such as 5s", &w) < 0)
 		return -EINVAL;
 	s = strtod(w->text, &end);
@@ -206,6 +203,12 @@ int args_within(struct args *a, unsigned otherwise_ms, unsigned *ret_ms)
 		return args_fail(a, "\"%s\" is not a time of up to 600s", w->text);
 	*ret_ms = (unsigned)(s * 1000);
 	return 0;
+}
+
+int args_within(struct args *a, unsigned otherwise_ms, unsigned *ret_ms)
+{
+	*ret_ms = otherwise_ms;
+	return args_take(a, "within") ? args_time(a, ret_ms) : 0;
 }
 
 int args_end(struct args *a)

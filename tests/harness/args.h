@@ -37,6 +37,9 @@ int args_number(struct args *a, const char *what, int *ret_number);
 /* A new name: letters, digits, '-' and '_'. */
 int args_new_name(struct args *a, const char **ret_name);
 
+/* A time such as "5s". */
+int args_time(struct args *a, unsigned *ret_ms);
+
 /* "within 5s" if it is there; @otherwise if not. Return: 0 or -EINVAL. */
 int args_within(struct args *a, unsigned otherwise_ms, unsigned *ret_ms);
 

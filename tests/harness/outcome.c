@@ -29,17 +29,25 @@ static int outcome_texts(struct args *a, struct outcome *o)
 	return 0;
 }
 
+static int outcome_code(struct args *a, int *ret_code)
+{
+	*ret_code = OUTCOME_ANY;
+	if (args_take(a, "any"))
+		return 0;
+	*ret_code = OUTCOME_EITHER;
+	if (args_take(a, "or-not"))
+		return 0;
+	return args_number(a, "an exit code, any, or or-not", ret_code);
+}
+
 int outcome_read(struct args *a, unsigned otherwise_ms, struct outcome *ret_outcome)
 {
 	struct outcome *o = ret_outcome;
 	int r = 0;
 
 	*o = (struct outcome){ 0 };
-	if (args_take(a, "fails")) {
-		o->code = OUTCOME_ANY;
-		if (!args_take(a, "any"))
-			r = args_number(a, "an exit code, or any", &o->code);
-	}
+	if (args_take(a, "fails"))
+		r = outcome_code(a, &o->code);
 	if (r == 0 && args_take(a, "says"))
 		r = outcome_texts(a, o);
 	if (r == 0)
@@ -62,7 +70,7 @@ int outcome_check(struct args *a, const struct outcome *o, int code, const char 
 	a->at = 1;
 	if (o->code == OUTCOME_ANY && code == 0)
 		return args_fail(a, "this should have failed; it said: %s", output);
-	if (o->code != OUTCOME_ANY && code != o->code)
+	if (o->code >= 0 && code != o->code)
 		return args_fail(a, "exit code %d expected, %d came; it said: %s", o->code, code,
 				 output);
 	for (int i = 0; i < o->n; i++)

@@ -9,10 +9,11 @@
 
 #define OUTCOME_TEXTS_MAX 8
 #define OUTCOME_ANY	  (-1)
+#define OUTCOME_EITHER	  (-2)
 
 /**
  * struct outcome - The end that a line expects
- * @code:      exit status; OUTCOME_ANY: any but 0
+ * @code:      exit status; OUTCOME_ANY: any but 0; OUTCOME_EITHER: any at all
  * @texts:     each must be in the output; allocated
  * @n:         of @texts
  * @within_ms: the command's time
@@ -27,7 +28,7 @@ struct outcome {
 /* Whether the next word begins an outcome. */
 bool outcome_begins(const struct args *a);
 
-/* Read "[fails CODE|any] [says TEXT ...] [within Ns]" up to the line's end. */
+/* Read "[fails CODE|any|or-not] [says TEXT ...] [within Ns]" up to the line's end. */
 int outcome_read(struct args *a, unsigned otherwise_ms, struct outcome *ret_outcome);
 void outcome_done(struct outcome *o);
 

@@ -287,7 +287,7 @@ int words_main(int argc, char **argv, const char *build)
 	printf("A line begins with one of:\n");
 	for (const struct verb *v = verbs; v->name; v++)
 		printf("  %-10s %s\n             %s\n", v->name, v->usage, v->doc);
-	printf("\nAn OUTCOME is [fails CODE|any] [says \"TEXT\" ...] [within Ns]; without "
+	printf("\nAn OUTCOME is [fails CODE|any|or-not] [says \"TEXT\" ...] [within Ns]; without "
 	       "\"fails\" the exit\n"
 	       "code must be 0. In texts and arguments @G.qmp, @G.peer and @G.agent are the "
 	       "sockets of\n"

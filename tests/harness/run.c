@@ -110,13 +110,16 @@ static void run_clear(struct run *r)
 
 static int run_lines(struct run *r)
 {
-	for (int i = 0; i < r->scenario->n; i++) {
-		r->line = &r->scenario->lines[i];
+	while (r->next < r->scenario->n) {
+		r->line = &r->scenario->lines[r->next++];
 		show_line(r, r->line);
 		/* A trigger's action may have failed meanwhile. */
 		if (run_words(r, r->line, 0) < 0 || *r->failure)
 			return -EINVAL;
 	}
+	if (r->loop)
+		return args_fail(&(struct args){ r, r->line, 1 },
+				 "\"for\" has no \"again\" behind it");
 	for (int i = 0; i < r->n_triggers; i++) {
 		struct args a = { r, r->triggers[i].line, 1 };
 

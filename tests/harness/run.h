@@ -71,6 +71,9 @@ struct vector {
  * @lab:      where its guests run
  * @scenario: what is carried out
  * @line:     the line now
+ * @next:     index of the line after it
+ * @loop:     index of the first line of the loop that runs; 0: none does
+ * @loop_until_ms: when its last round has begun
  * @dry:      only read the words
  * @demo:     narrate
  * @report:   gets what is worth telling beside the result; -1 nobody does
@@ -88,6 +91,9 @@ struct run {
 	struct lab lab;
 	const struct scenario *scenario;
 	const struct line *line;
+	int next;
+	int loop;
+	uint64_t loop_until_ms;
 	bool dry;
 	bool demo;
 	int report;

@@ -123,6 +123,36 @@ static int verb_repeat(struct args *a)
 	return r;
 }
 
+/* ---- loops -------------------------------------------------------------- */
+
+static int verb_for(struct args *a)
+{
+	unsigned ms;
+
+	if (a->run->loop)
+		return args_fail(a, "one loop at a time");
+	if (args_time(a, &ms) < 0 || args_end(a) < 0)
+		return -EINVAL;
+	a->run->loop = a->run->next;
+	a->run->loop_until_ms = qmp_now_ms() + ms;
+	return 0;
+}
+
+static int verb_again(struct args *a)
+{
+	struct run *r = a->run;
+
+	if (args_end(a) < 0)
+		return -EINVAL;
+	if (!r->loop)
+		return args_fail(a, "no \"for\" stands before this");
+	if (!r->dry && qmp_now_ms() < r->loop_until_ms)
+		r->next = r->loop;
+	else
+		r->loop = 0;
+	return 0;
+}
+
 static int verb_say(struct args *a)
 {
 	ls_autofree char *text = NULL;
@@ -161,6 +191,8 @@ const struct verb verbs[] = {
 	{ "remember", verb_remember, "NAME GUEST", "Keep the guest's state vector under a name." },
 	{ "compare", verb_compare, "NAME NAME", "Print two state vectors side by side; they must be equal." },
 	{ "repeat", verb_repeat, "N ACTION ...", "The same, N times in a row." },
+	{ "for", verb_for, "Ns", "Do the lines up to \"again\" over and over, for this long." },
+	{ "again", verb_again, "", "The end of those lines." },
 	{ "say", verb_say, "\"TEXT\"", "A heading for who watches." },
 	{ 0 },
 };

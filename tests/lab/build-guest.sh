@@ -77,7 +77,7 @@ base_cpio() {
 	install -m 755 "$here/init" "$root/init"
 	install -m 755 "$here/console" "$root/etc/console"
 	install -m 644 "$here/fail-common" "$root/etc/fail-common"
-	install -m 755 "$here/fail-steps" "$here/fail-blocks" "$trap" "$root/bin/"
+	install -m 755 "$here/fail-steps" "$here/fail-blocks" "$here/race" "$trap" "$root/bin/"
 	/sbin/depmod -b "$kdir" "$release"
 	grep -v '^#' "$here/modules" | while read -r name; do
 		/sbin/modprobe -d "$kdir" -S "$release" --show-depends "$name"
@@ -142,7 +142,7 @@ main() {
 
 	kdir=$(kernel)
 	release=${kdir##*/kernel-}
-	key=$release-$(sum "$here/init" "$here/console" "$here"/fail-* "$here/modules" "$here/build-guest.sh" \
+	key=$release-$(sum "$here/init" "$here/console" "$here"/fail-* "$here/race" "$here/modules" "$here/build-guest.sh" \
 		"$trap" "$(command -v busybox)")
 	if ! fresh "$lab/base.key" "$key"; then
 		cp "$kdir/boot/vmlinuz-$release" "$lab/vmlinuz"

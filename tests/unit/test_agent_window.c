@@ -20,6 +20,7 @@
 #include <lockstep/wire.h>
 
 #include "../../guest-agent/cpu.h"
+#include "../../guest-agent/model.h"
 
 #define CPU(n) "devices/system/cpu/cpu" #n "/online"
 
@@ -269,6 +270,39 @@ static void test_when_a_user_is_faster_than_open_then_close_leaves_it(void **sta
 	assert_int_equal(close_window(g, "m1", NULL), 0);
 	assert_true(fake_agrees(&g->kernel, 6, true));
 	assert_true(fake_agrees(&g->kernel, 7, false));
+}
+
+/* The number of the event with this CPU and state; -1: there was none. */
+static int told_at(const struct guest *g, int cpu, const char *state, const char *by)
+{
+	int i;
+
+	for (i = 0; i < g->n_told; i++)
+		if (g->told[i].id == cpu && !strcmp(g->told[i].state, state) &&
+		    !strcmp(g->told[i].by, by))
+			return i;
+	return -1;
+}
+
+/* What a user does while many CPUs are forced or restored is told between two of them. */
+static void test_when_a_user_changes_something_meanwhile_then_it_is_told_soon(void **state)
+{
+	struct guest *g = *state;
+	int cpu;
+
+	window_admit(&g->window, "m1", 1, 1000, WINDOW_FORCE, 0, NULL);
+	guest_scan(g);
+	fake_user(&g->kernel, CPU(2), "0");
+	model_set_stale(&g->model);
+	result = (struct window_result){ .failed = on_failed };
+	assert_int_equal(window_open(&g->window, "m1", false, &result, NULL), 0);
+	assert_in_range(told_at(g, 2, "offline", "foreign"), 0, told_at(g, 5, "online", "agent"));
+	fake_user(&g->kernel, CPU(2), "1");
+	model_set_stale(&g->model);
+	assert_int_equal(window_close(&g->window, "m1", &result, NULL), 0);
+	assert_in_range(told_at(g, 2, "online", "foreign"), 0, told_at(g, 6, "offline", "agent"));
+	for (cpu = 0; cpu < 8; cpu++)
+		assert_true(fake_agrees(&g->kernel, cpu, cpu < 4));
 }
 
 /* A CPU that SMT control forbids is left out and said so; the window opens. */
@@ -727,6 +761,7 @@ int main(void)
 		T(test_when_a_cpu_is_out_of_step_then_open_changes_nothing),
 		T(test_when_a_cpu_gets_out_of_step_meanwhile_then_it_is_not_touched),
 		T(test_when_a_user_is_faster_than_open_then_close_leaves_it),
+		T(test_when_a_user_changes_something_meanwhile_then_it_is_told_soon),
 		T(test_when_smt_forbids_a_cpu_then_it_is_left_out),
 		T(test_when_a_cpu_cannot_be_restored_then_pending),
 		T(test_when_pending_then_the_next_window_restores_it),
