@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * CPUs as devices: cpuN/online beside cpu/online, the slot, and the rows of the CPU
- * table that touch the kernel.
+ * CPUs as devices: cpuN/online beside cpu/online, and the rows of the CPU table that
+ * touch the kernel.
  */
 #include "cpu.h"
 
@@ -12,53 +12,26 @@
 
 #include <lockstep/err.h>
 
+#include "cpu_slot.h"
 #include "cpus.h"
 #include "sysfs.h"
 
-int cpu_mask(struct sysfs *s, struct cpus *ret_mask)
+static int read_mask(struct sysfs *s, const char *name, struct cpus *ret_mask)
 {
 	char text[SYSFS_FILE_BYTES];
-	int r = sysfs_read_str(s, text, sizeof(text), CPU_DIR "/online");
+	int r = sysfs_read_str(s, text, sizeof(text), CPU_DIR "/%s", name);
 
 	return r < 0 ? r : cpus_parse(text, ret_mask);
 }
 
-/* ---- slots --------------------------------------------------------------- */
-
-/* x86: "\_SB_.CPUS.C005" is slot 5; the digits are hexadecimal. */
-static int slot_of_acpi(struct device *dev)
+int cpu_mask(struct sysfs *s, struct cpus *ret_mask)
 {
-	char path[256], *last, *end;
-	long slot;
-
-	if (sysfs_read_str(dev->model->sysfs, path, sizeof(path),
-			   CPU_DIR "/cpu%d/firmware_node/path", dev->id) < 0)
-		return -1;
-	last = strrchr(path, '.');
-	if (!last || last[1] != 'C')
-		return -1;
-	slot = strtol(last + 2, &end, 16);
-	return end == last + 2 || *end || slot < 0 || slot >= LS_CPUS_MAX ? -1 : (int)slot;
+	return read_mask(s, "online", ret_mask);
 }
 
-/* pseries: the device tree node's "reg" is the core id, big endian. */
-static int slot_of_device_tree(struct device *dev)
+int cpu_present(struct sysfs *s, struct cpus *ret_mask)
 {
-	unsigned char reg[4];
-	uint32_t slot;
-
-	if (sysfs_read_raw(dev->model->sysfs, reg, sizeof(reg), CPU_DIR "/cpu%d/of_node/reg",
-			   dev->id) != sizeof(reg))
-		return -1;
-	slot = (uint32_t)reg[0] << 24 | (uint32_t)reg[1] << 16 | (uint32_t)reg[2] << 8 | reg[3];
-	return slot < LS_CPUS_MAX ? (int)slot : -1;
-}
-
-static int read_slot(struct device *dev)
-{
-	int slot = slot_of_acpi(dev);
-
-	return slot >= 0 ? slot : slot_of_device_tree(dev);
+	return read_mask(s, "present", ret_mask);
 }
 
 /* ---- around the driver core ------------------------------------------------ */
@@ -112,16 +85,22 @@ int cpu_look(struct device *dev, struct ls_err *err)
 {
 	struct sysfs *s = dev->model->sysfs;
 	bool was_online = dev->online, was_kernel = dev->kernel;
+	struct cpus mask, present;
 	char online[8];
-	struct cpus mask;
-	int r;
+	int r, slot;
 
 	dev->state = cpu_state(dev);
 	if (dev->state == STATE_IN_KERNEL)
 		return 0;
 	r = cpu_mask(s, &mask);
+	if (r >= 0)
+		r = cpu_present(s, &present);
 	if (r < 0)
-		return ls_err_set(err, r, "the kernel's CPU mask cannot be read: %s", strerror(-r));
+		return ls_err_set(err, r, "the kernel's CPU masks cannot be read: %s",
+				  strerror(-r));
+	/* A pSeries has folders for all CPUs that could ever be. */
+	if (!cpus_has(&present, dev->id))
+		return device_unread(dev, -ENODEV, err);
 	dev->kernel = cpus_has(&mask, dev->id);
 	r = sysfs_read_kept(s, &dev->file, online, sizeof(online), CPU_DIR "/cpu%d/online",
 			    dev->id);
@@ -132,11 +111,13 @@ int cpu_look(struct device *dev, struct ls_err *err)
 	dev->state = cpu_state(dev);
 	cpuhp_seen(dev, was_online != dev->online || was_kernel != dev->kernel);
 	/*
-	 * The kernel announces a CPU before it links its ACPI name to it
-	 * (acpi_processor_add(): arch_register_cpu(), then acpi_bind_one()).
+	 * Every time: the kernel announces a CPU before it links its ACPI name to it
+	 * (acpi_processor_add(): arch_register_cpu(), then acpi_bind_one()), and a pSeries
+	 * gives the number of a core that has gone to the next one that comes.
 	 */
-	if (dev->slot < 0)
-		dev->slot = read_slot(dev);
+	slot = cpu_slot(s, dev->id);
+	if (slot >= 0)
+		dev->slot = slot;
 	return 0;
 }
 

@@ -51,5 +51,7 @@ int cpu_restart(struct device *dev, struct ls_err *err);
  * Return: 0 or -errno.
  */
 int cpu_mask(struct sysfs *s, struct cpus *ret_mask);
+/* The same for the CPUs that there are: on a pSeries nothing is announced when one goes. */
+int cpu_present(struct sysfs *s, struct cpus *ret_mask);
 
 #endif

@@ -179,10 +179,11 @@ static void settle_set(struct device_set *set)
 
 	for (i = 0; i < set->n; i++) {
 		struct device *dev = set->dev[i];
-		bool is_new = !dev->known, nameless = dev->slot < 0;
+		bool is_new = !dev->known;
+		int slot = dev->slot;
 
 		if (is_there(dev)) {
-			if (is_new || (nameless && dev->slot >= 0))
+			if (is_new || (slot != dev->slot && dev->slot >= 0))
 				tell_presence(dev, "present");
 			set->dev[kept++] = dev;
 			continue;

@@ -83,14 +83,19 @@ static void add_table(struct json_object *o, const struct cpuhp_cpu *hp,
 		add_bool(o, "stuck", true);
 }
 
-static struct json_object *cpu_object(const struct view_cpu *c, bool kernel,
+/* What the kernel says now of all CPUs, beside a view that may be a little old. */
+struct masks {
+	struct cpus online, present;
+};
+
+static struct json_object *cpu_object(const struct view_cpu *c, bool present, bool kernel,
 				      const struct cpuhp_table *table)
 {
 	struct json_object *o = json_object_new_object();
 
 	add_int(o, "cpu", c->cpu);
 	add_int(o, "slot", c->slot);
-	add_bool(o, "present", true);
+	add_bool(o, "present", present);
 	add_bool(o, "device", c->fixed ? kernel : c->online);
 	add_bool(o, "kernel", kernel);
 	add_bool(o, "fixed", c->fixed);
@@ -98,8 +103,8 @@ static struct json_object *cpu_object(const struct view_cpu *c, bool kernel,
 	return o;
 }
 
-/* Return: whether another scan would say more: the mask has moved, or a slot was not known. */
-static bool add_cpus_rcu(struct json_object *o, const struct view *v, const struct cpus *mask,
+/* Return: whether another scan would say more: a mask has moved, or a slot was not known. */
+static bool add_cpus_rcu(struct json_object *o, const struct view *v, const struct masks *now,
 			 const struct cpuhp_table *table)
 {
 	struct json_object *cpus = json_object_new_array();
@@ -107,10 +112,12 @@ static bool add_cpus_rcu(struct json_object *o, const struct view *v, const stru
 	size_t i;
 
 	for (i = 0; i < v->n_cpus; i++) {
-		bool kernel = mask ? cpus_has(mask, v->cpu[i].cpu) : v->cpu[i].kernel;
+		const struct view_cpu *c = &v->cpu[i];
+		bool kernel = now ? cpus_has(&now->online, c->cpu) : c->kernel;
+		bool present = !now || cpus_has(&now->present, c->cpu);
 
-		moved |= kernel != v->cpu[i].kernel || v->cpu[i].slot < 0;
-		json_object_array_add(cpus, cpu_object(&v->cpu[i], kernel, table));
+		moved |= kernel != c->kernel || !present || c->slot < 0;
+		json_object_array_add(cpus, cpu_object(c, present, kernel, table));
 	}
 	json_object_object_add(o, "cpus", cpus);
 	return moved;
@@ -142,13 +149,15 @@ static void add_memory_rcu(struct json_object *o, const struct view *v, int64_t 
 static bool add_devices(struct agent *a, struct json_object *o)
 {
 	int64_t headroom = headroom_now(a->sysfs);
-	struct cpus mask;
-	bool fresh = work_idle(a->work) && cpu_mask(a->sysfs, &mask) == 0, moved = false;
+	struct masks now;
+	bool fresh = work_idle(a->work) && cpu_mask(a->sysfs, &now.online) == 0 &&
+		     cpu_present(a->sysfs, &now.present) == 0;
+	bool moved = false;
 	const struct view *v;
 
 	v = view_begin(&a->model);
 	if (v) {
-		moved = add_cpus_rcu(o, v, fresh ? &mask : NULL, a->model.cpuhp);
+		moved = add_cpus_rcu(o, v, fresh ? &now : NULL, a->model.cpuhp);
 		add_memory_rcu(o, v, headroom);
 	}
 	view_end(&a->model);

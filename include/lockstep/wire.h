@@ -35,7 +35,7 @@
 
 #define LS_WIRE_OBJ_CPU(F) \
 	F("cpu", QMP_INT, 0, 0, LS_CPUS_MAX - 1, 0, "the guest's number") \
-	F("slot", QMP_INT, 0, -1, LS_CPUS_MAX - 1, 0, "host slot: ACPI name (x86) or core id (pseries); -1 unknown") \
+	F("slot", QMP_INT, 0, -1, LS_CPUS_MAX - 1, 0, "host slot: ACPI name (x86), or the number of its core (pseries), which the threads of a core share; -1 unknown") \
 	F("present", QMP_BOOL, 0, 0, 0, 0, "the kernel has a device for it") \
 	F("device", QMP_BOOL, 0, 0, 0, 0, "online for the driver core: cpuN/online") \
 	F("kernel", QMP_BOOL, 0, 0, 0, 0, "online in the kernel's mask: cpu/online") \

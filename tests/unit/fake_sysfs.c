@@ -23,6 +23,7 @@
 
 #define CPU_PATH   "devices/system/cpu/"
 #define BLOCK_PATH "devices/system/memory/"
+#define TREE_PATH  "firmware/devicetree/base/cpus"
 
 /* LOCKSTEP_TEST_LOG=1 shows what the agent says. */
 void log_sink(int priority, const char *fmt, ...)
@@ -48,30 +49,39 @@ static int put(char *buf, size_t size, const char *text)
 	return (int)len;
 }
 
-static int read_mask(const struct fake *f, char *buf, size_t size)
+static int read_mask(const struct fake *f, bool online, char *buf, size_t size)
 {
 	char text[FAKE_CPUS * 4] = "";
 	size_t len = 0;
 	int i;
 
 	for (i = 0; i < FAKE_CPUS; i++)
-		if (f->cpu[i].present && f->cpu[i].kernel)
+		if (f->cpu[i].present && (f->cpu[i].kernel || !online))
 			len += (size_t)sprintf(text + len, "%s%d", len ? "," : "", i);
 	strcat(text, "\n");
 	return put(buf, size, text);
+}
+
+static bool has_folder(const struct fake *f, int cpu)
+{
+	return f->cpu[cpu].present || f->core_step;
 }
 
 static int read_cpu(const struct fake *f, int n, const char *file, char *buf, size_t size)
 {
 	char text[64];
 
-	if (n < 0 || n >= FAKE_CPUS || !f->cpu[n].present)
+	if (n < 0 || n >= FAKE_CPUS || !has_folder(f, n))
 		return -ENOENT;
+	if (!strcmp(file, "physical_id") && f->core_step) {
+		snprintf(text, sizeof(text), "%d\n", f->cpu[n].thread);
+		return put(buf, size, text);
+	}
 	if (!strcmp(file, "online") && !f->cpu[n].fixed)
 		return put(buf, size, f->cpu[n].device ? "1\n" : "0\n");
 	if (!strcmp(file, "hotplug/state") && !f->cpu[n].late)
 		return put(buf, size, f->cpu[n].kernel ? "236\n" : "0\n");
-	if (strcmp(file, "firmware_node/path") || f->cpu[n].nameless)
+	if (strcmp(file, "firmware_node/path") || f->cpu[n].nameless || f->core_step)
 		return -ENOENT;
 	snprintf(text, sizeof(text), "\\_SB_.CPUS.C%03X\n", n);
 	return put(buf, size, text);
@@ -108,7 +118,9 @@ static int fake_read(void *ctx, const char *path, char *buf, size_t size)
 	if (other)
 		return put(buf, size, other->text);
 	if (!strcmp(path, CPU_PATH "online"))
-		return read_mask(f, buf, size);
+		return read_mask(f, true, buf, size);
+	if (!strcmp(path, CPU_PATH "present"))
+		return read_mask(f, false, buf, size);
 	if (!strcmp(path, BLOCK_PATH "block_size_bytes"))
 		return put(buf, size, "8000000\n");
 	if (sscanf(path, CPU_PATH "cpu%d/%63s", &n, file) == 2)
@@ -116,6 +128,23 @@ static int fake_read(void *ctx, const char *path, char *buf, size_t size)
 	if (sscanf(path, BLOCK_PATH "memory%d/%63s", &n, file) == 2)
 		return read_block(f, n, file, buf, size);
 	return -ENOENT;
+}
+
+/* One node for each core, though one of its threads would do. */
+static void list_cores(const struct fake *f, void (*fn)(void *arg, const char *name), void *arg)
+{
+	char name[32];
+	int i;
+
+	fn(arg, "ibm,drc-names");
+	fn(arg, "l2-cache@1");
+	for (i = 0; i < FAKE_CPUS; i++) {
+		if (!f->cpu[i].present)
+			continue;
+		snprintf(name, sizeof(name), "PowerPC,POWER9@%x",
+			 f->cpu[i].thread / f->core_step * f->core_step);
+		fn(arg, name);
+	}
 }
 
 static int fake_list(void *ctx, const char *dir, void (*fn)(void *arg, const char *name), void *arg)
@@ -130,8 +159,13 @@ static int fake_list(void *ctx, const char *dir, void (*fn)(void *arg, const cha
 	fn(arg, "cpufreq"); /* not a CPU, though it begins like one */
 	for (i = 0; !strcmp(dir, "devices/system/cpu") && i < FAKE_CPUS; i++) {
 		snprintf(name, sizeof(name), "cpu%d", i);
-		if (f->cpu[i].present)
+		if (has_folder(f, i))
 			fn(arg, name);
+	}
+	if (!strcmp(dir, TREE_PATH)) {
+		if (!f->core_step)
+			return -ENOENT;
+		list_cores(f, fn, arg);
 	}
 	for (i = 0; !strcmp(dir, "devices/system/memory") && i < FAKE_BLOCKS; i++) {
 		snprintf(name, sizeof(name), "memory%d", i);
@@ -264,7 +298,9 @@ void fake_init(struct fake *f, int cpus, int online, int blocks)
 	if (pipe2(f->pipe, O_CLOEXEC) < 0)
 		abort();
 	for (i = 0; i < cpus; i++)
-		f->cpu[i] = (struct fake_cpu){ true, i == 0, i < online, i < online, false, false };
+		f->cpu[i] = (struct fake_cpu){
+			.present = true, .fixed = i == 0, .device = i < online, .kernel = i < online
+		};
 	for (i = 0; i < blocks; i++)
 		f->block[i] = (struct fake_block){ true, "offline\n" };
 }

@@ -31,6 +31,7 @@
 /*
  * @nameless: announced, and not linked to its ACPI name yet: there is no firmware_node
  * @late:     plugged after the boot: there is no hotplug folder
+ * @thread:   pSeries: physical_id
  */
 struct fake_cpu {
 	bool present;
@@ -39,6 +40,7 @@ struct fake_cpu {
 	bool kernel;
 	bool nameless;
 	bool late;
+	int thread;
 };
 
 struct fake_block {
@@ -70,6 +72,8 @@ struct fake_write {
  * @bypass:   writes to cpuN/online go around the driver core: what the migration
  *            code of seed 1 did with cpu_up() and cpu_down()
  * @blind:    reading this file or directory fails with @blind_how
+ * @core_step: 0: x86. A pSeries: cores have numbers that far apart, and there is a
+ *            folder of every CPU that could be
  * @hang:     a write to this path waits in the kernel for fake_release()
  * @pipe:     where it waits: a signal ends that
  */
@@ -88,6 +92,7 @@ struct fake {
 	int blind_how;
 	char hang[SYSFS_PATH_BYTES];
 	bool bypass;
+	int core_step;
 	bool hang_deaf;
 	int pipe[2];
 };

@@ -253,6 +253,63 @@ static void test_when_the_name_comes_later_then_present_is_told_again(void **sta
 	assert_int_equal(g->n_told, 2);
 }
 
+/* CPUs 0 and 1 are the threads of core 0, 2 and 3 those of core 8. */
+static void become_pseries(struct guest *g)
+{
+	int i;
+
+	g->kernel.core_step = 8;
+	for (i = 0; i < 4; i++)
+		g->kernel.cpu[i].thread = i / 2 * 8 + i % 2;
+}
+
+/* On a pSeries the threads of a core have one slot, and a folder is no CPU. */
+static void test_when_a_pseries_then_the_slot_is_the_core_and_only_present_cpus_count(void **state)
+{
+	struct guest *g = *state;
+	int i;
+
+	become_pseries(g);
+	guest_scan(g);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(guest_cpu(g, i)->slot, i / 2 * 8);
+	assert_null(guest_cpu(g, 4));
+	assert_null(guest_cpu(g, FAKE_CPUS - 1));
+}
+
+/* A pSeries announces no CPU that goes, and gives its number to the next core: it is told. */
+static void test_when_another_core_has_the_number_then_it_has_another_slot(void **state)
+{
+	struct guest *g = *state;
+
+	become_pseries(g);
+	guest_scan(g);
+	g->n_told = 0;
+	g->kernel.cpu[2].thread = 24;
+	g->kernel.cpu[3].present = false;
+	g->kernel.cpu[3].thread = -1;
+	guest_scan(g);
+	assert_int_equal(guest_cpu(g, 2)->slot, 24);
+	assert_null(guest_cpu(g, 3));
+	assert_int_equal(g->n_told, 2);
+	assert_string_equal(g->told[0].state, "present");
+	assert_string_equal(g->told[1].state, "gone");
+}
+
+/* A core that the device tree does not have, or a thread below all of them, has no slot. */
+static void test_when_no_core_has_the_thread_then_no_slot(void **state)
+{
+	struct guest *g = *state;
+
+	become_pseries(g);
+	g->kernel.cpu[4] = (struct fake_cpu){ .present = true, .thread = -1 };
+	g->kernel.cpu[5] = (struct fake_cpu){ .present = true, .thread = LS_CPUS_MAX };
+	guest_scan(g);
+	assert_int_equal(guest_cpu(g, 4)->slot, -1);
+	assert_int_equal(guest_cpu(g, 5)->slot, -1);
+	assert_int_equal(guest_cpu(g, 1)->slot, 0);
+}
+
 /* A snapshot is the model at the moment it was published, in runs. */
 static void test_when_published_then_the_snapshot_has_runs(void **state)
 {
@@ -291,6 +348,9 @@ int main(void)
 		T(test_when_a_device_cannot_be_read_then_it_stays_as_it_was),
 		T(test_when_a_new_device_cannot_be_read_then_it_comes_later),
 		T(test_when_the_name_comes_later_then_present_is_told_again),
+		T(test_when_a_pseries_then_the_slot_is_the_core_and_only_present_cpus_count),
+		T(test_when_another_core_has_the_number_then_it_has_another_slot),
+		T(test_when_no_core_has_the_thread_then_no_slot),
 		T(test_when_published_then_the_snapshot_has_runs),
 	};
 

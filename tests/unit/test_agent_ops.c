@@ -370,6 +370,28 @@ static struct json_object *cpu_of(struct json_object *status, size_t i)
 	return json_object_array_get_idx(qmp_get_array(status, "cpus"), i);
 }
 
+/* A CPU that has gone without a word is shown as gone, and the next scan forgets it. */
+static void test_when_a_cpu_has_left_the_mask_then_the_status_says_so(void **state)
+{
+	struct fixture *f = *state;
+	struct json_object *v;
+	size_t n = 4;
+
+	pthread_mutex_lock(&f->kernel.lock);
+	f->kernel.cpu[3].present = false;
+	pthread_mutex_unlock(&f->kernel.lock);
+	v = must(f, LS_WIRE_STATUS, "{}");
+	assert_false(qmp_get_bool(cpu_of(v, 3), "present", true));
+	assert_true(qmp_get_bool(cpu_of(v, 2), "present", false));
+	json_object_put(v);
+	while (n == 4) { /* the scan that this has asked for; the unit's time limit ends it */
+		v = must(f, LS_WIRE_STATUS, "{}");
+		n = json_object_array_length(qmp_get_array(v, "cpus"));
+		json_object_put(v);
+	}
+	assert_int_equal(n, 3);
+}
+
 /* The knob fails one visit; the status says where, with what, and where the CPU stands. */
 static void test_when_a_row_is_made_to_fail_then_the_status_says_which(void **state)
 {
@@ -717,6 +739,7 @@ int main(void)
 		T(test_when_a_window_is_open_then_bad_input_changes_nothing),
 		T(test_when_no_cpu_would_be_left_then_refused),
 		T(test_when_cpus_are_changed_then_status_agrees),
+		T(test_when_a_cpu_has_left_the_mask_then_the_status_says_so),
 		T(test_when_a_row_is_made_to_fail_then_the_status_says_which),
 		T(test_when_cpus_leave_then_the_highest_goes_first),
 		T(test_when_memory_is_changed_then_failures_are_named),
