@@ -21,21 +21,34 @@ static bool object_ok(struct json_object *o, const struct qmp_field *fields, siz
 
 #define OBJECT_OK(o, id) object_ok(o, ls_wire_obj_##id, LS_WIRE_N(ls_wire_obj_##id))
 
+static struct vm_cpu *cpu_by_number(struct vm *vm, int64_t number)
+{
+	for (unsigned i = 0; i < vm->n_cpus; i++)
+		if (vm->cpus[i].number == number)
+			return &vm->cpus[i];
+	return NULL;
+}
+
+/* A slot has no more vCPUs than QEMU says, whatever the guest does. */
+static void count_cpu(struct vm_cpu *c, struct json_object *o)
+{
+	if (!qmp_get_bool(o, "present", false) || c->present >= c->vcpus ||
+	    c->present >= VM_THREADS_MAX)
+		return;
+	c->guest_cpu[c->present++] = (int)qmp_get_int(o, "cpu", -1);
+	c->device += qmp_get_bool(o, "device", false);
+	c->kernel += qmp_get_bool(o, "kernel", false);
+	c->fixed |= qmp_get_bool(o, "fixed", false);
+}
+
 static void read_cpus(struct json_object *list, struct vm *vm)
 {
 	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
-		int64_t slot = qmp_get_int(o, "slot", -1);
-		struct vm_cpu *c;
+		struct vm_cpu *c = cpu_by_number(vm, qmp_get_int(o, "slot", -1));
 
-		if (!OBJECT_OK(o, CPU) || slot < 0 || slot >= vm->n_cpus)
-			continue;
-		c = &vm->cpus[slot];
-		c->guest_cpu = (int)qmp_get_int(o, "cpu", -1);
-		c->present = qmp_get_bool(o, "present", false);
-		c->device = qmp_get_bool(o, "device", false);
-		c->kernel = qmp_get_bool(o, "kernel", false);
-		c->fixed = qmp_get_bool(o, "fixed", false);
+		if (c && OBJECT_OK(o, CPU))
+			count_cpu(c, o);
 	}
 }
 
@@ -221,6 +234,12 @@ static void on_results(struct qmp *q, struct json_object *value, const struct ls
 	batch_done(b);
 }
 
+static void add_guest_cpus(struct json_object *list, const struct vm_cpu *c)
+{
+	for (unsigned i = 0; i < c->present; i++)
+		json_object_array_add(list, json_object_new_int(c->guest_cpu[i]));
+}
+
 static void cpus(struct hv *hv, const struct hv_request *rq, struct batch *b)
 {
 	const struct vm *vm = &rq->view->vm[rq->side];
@@ -229,8 +248,8 @@ static void cpus(struct hv *hv, const struct hv_request *rq, struct batch *b)
 	for (unsigned i = 0; i < rq->n; i++) {
 		int slot = rq->t->items[rq->todo[i]].slot;
 
-		if (slot >= 0 && (unsigned)slot < vm->n_cpus && vm->cpus[slot].guest_cpu >= 0)
-			json_object_array_add(list, json_object_new_int(vm->cpus[slot].guest_cpu));
+		if (slot >= 0 && (unsigned)slot < vm->n_cpus)
+			add_guest_cpus(list, &vm->cpus[slot]);
 	}
 	json_object_object_add(args, "cpus", list);
 	batch_add_fn(b, &hv->agent,

@@ -154,6 +154,7 @@ struct look {
 	size_t n_objects;
 	struct qmp_ospm_status *ospm;
 	size_t n_ospm;
+	unsigned core_step;
 };
 
 /**

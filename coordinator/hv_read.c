@@ -146,7 +146,6 @@ static void read_slot(struct look *k, unsigned slot, struct qmp_hotpluggable_cpu
 
 	keep_slot(s, c);
 	cpu->vcpus = (unsigned)(c->vcpus_count > 0 ? c->vcpus_count : 1);
-	cpu->guest_cpu = -1;
 	cpu->plugged = c->qom_path[0] != '\0';
 	if (!strncmp(c->qom_path, PERIPHERAL_PATH, strlen(PERIPHERAL_PATH)) && id_ok(id))
 		snprintf(cpu->id, sizeof(cpu->id), "%s", id);
@@ -173,6 +172,17 @@ static int read_cpus(struct look *k, struct json_object *value, struct ls_err *e
 	k->vm.n_cpus = r < 0 ? 0 : (unsigned)n;
 	qmp_hotpluggable_cpus_free(list, n);
 	return r;
+}
+
+/* A pSeries machine's "vsmt": how far apart the numbers of two cores are in the guest. */
+static int read_core_step(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	int64_t step = json_object_get_int64(value);
+
+	(void)err;
+	if (json_object_is_type(value, json_type_int) && step > 0 && step < LS_CPUS_MAX)
+		k->core_step = (unsigned)step;
+	return 0;
 }
 
 static int read_mems(struct look *k, struct json_object *value, struct ls_err *err)
@@ -377,8 +387,16 @@ static void put_ospm(struct look *k)
 	}
 }
 
+/* ACPI names slots as QEMU numbers them; on a pSeries the distance between cores counts. */
+static void put_numbers(struct look *k)
+{
+	for (unsigned i = 0; i < k->vm.n_cpus; i++)
+		k->vm.cpus[i].number = i * (k->core_step ? k->core_step : 1);
+}
+
 void look_put_together(struct look *k)
 {
+	put_numbers(k);
 	put_memory(k);
 	put_ospm(k);
 }
@@ -397,6 +415,7 @@ const struct look_query look_queries[] = {
 	{ "qom-get", "/machine", "type",            read_machine,   false },
 	{ "qom-get", "/machine", "memory",          read_sizes,     true },
 	{ "query-hotpluggable-cpus",    NULL, NULL, read_cpus,      true },
+	{ "qom-get", "/machine", "vsmt",            read_core_step, true },
 	{ "query-memory-devices",       NULL, NULL, read_mems,      true },
 	{ "query-acpi-ospm-status",     NULL, NULL, read_ospm,      true },
 	{ "query-migrate",              NULL, NULL, read_migration, false },

@@ -18,9 +18,20 @@ void show_size(char *buf, size_t len, uint64_t bytes)
 		snprintf(buf, len, "%" PRIu64 " MiB", bytes / MIB);
 }
 
-static const char *on_off(bool on)
+/* Of the vCPUs of one slot. */
+static const char *on_off(const struct vm_cpu *c, unsigned n)
 {
-	return on ? "online" : "offline";
+	return !n ? "offline" : n < c->present ? "partly" : "online";
+}
+
+/* "cpu3"; "cpu4,5" for the threads of a core. */
+static const char *guest_cpus(const struct vm_cpu *c, char *buf, size_t len)
+{
+	size_t at = (size_t)snprintf(buf, len, "cpu%d", c->guest_cpu[0]);
+
+	for (unsigned i = 1; i < c->present && at < len; i++)
+		at += (size_t)snprintf(buf + at, len - at, ",%d", c->guest_cpu[i]);
+	return buf;
 }
 
 static bool guest_known(const struct vm *vm)
@@ -32,6 +43,7 @@ static void show_cpu(FILE *f, const struct vm *vm, unsigned slot)
 {
 	const struct vm_cpu *c = &vm->cpus[slot];
 	const char *trouble = vm_cpu_trouble(vm, slot);
+	char cpus[64];
 
 	if (!c->plugged && !c->present)
 		return;
@@ -41,8 +53,8 @@ static void show_cpu(FILE *f, const struct vm *vm, unsigned slot)
 	else if (!c->present)
 		fprintf(f, "  -");
 	else
-		fprintf(f, "  cpu%-4d %-8s %-8s", c->guest_cpu, on_off(c->device),
-			on_off(c->kernel));
+		fprintf(f, "  %-7s %-8s %-8s", guest_cpus(c, cpus, sizeof(cpus)),
+			on_off(c, c->device), on_off(c, c->kernel));
 	fprintf(f, "%s%s\n", trouble ? "  ! " : "", trouble ? trouble : "");
 }
 
@@ -146,14 +158,15 @@ void show_vm(FILE *f, const char *name, const struct vm *vm)
 static void one_side(char *buf, size_t len, const struct vm *vm, unsigned slot)
 {
 	const struct vm_cpu *c = slot < vm->n_cpus ? &vm->cpus[slot] : NULL;
+	char cpus[64];
 
 	if (!c || !c->plugged)
 		snprintf(buf, len, "-");
 	else if (!guest_known(vm) || !c->present)
 		snprintf(buf, len, "plugged, guest unknown");
 	else
-		snprintf(buf, len, "cpu%d %s/%s", c->guest_cpu, on_off(c->device),
-			 on_off(c->kernel));
+		snprintf(buf, len, "%s %s/%s", guest_cpus(c, cpus, sizeof(cpus)),
+			 on_off(c, c->device), on_off(c, c->kernel));
 }
 
 static void mem_side(char *buf, size_t len, const struct vm_mem *m)

@@ -30,10 +30,12 @@ static struct json_object *cpu_json(const struct vm *vm, unsigned slot)
 	json_add_num(o, "slot", slot);
 	add_bool(o, "plugged", c->plugged);
 	json_add_str(o, "id", c->id);
-	json_object_object_add(o, "guest-cpu", json_object_new_int(c->present ? c->guest_cpu : -1));
-	add_bool(o, "present", c->present);
-	add_bool(o, "device", c->device);
-	add_bool(o, "kernel", c->kernel);
+	json_object_object_add(o, "guest-cpu",
+			       json_object_new_int(c->present ? c->guest_cpu[0] : -1));
+	json_add_num(o, "vcpus", c->vcpus);
+	add_bool(o, "present", c->present >= c->vcpus);
+	add_bool(o, "device", c->device >= c->vcpus);
+	add_bool(o, "kernel", c->kernel >= c->vcpus);
 	if (trouble)
 		json_add_str(o, "trouble", trouble);
 	return o;

@@ -13,7 +13,7 @@
 /* A QEMU that did not answer this look shows no slots, and so may another after a restart. */
 static const struct vm_cpu *cpu_of(const struct txn *t, const struct view *v, unsigned item)
 {
-	static const struct vm_cpu unseen = { .guest_cpu = -1 };
+	static const struct vm_cpu unseen = { 0 };
 	const struct vm *vm = &v->vm[SIDE_SRC];
 	unsigned slot = (unsigned)t->items[item].slot;
 
@@ -36,9 +36,15 @@ static bool free_slot(const struct txn *t, const struct view *v, unsigned item)
 	return !cpu_of(t, v, item)->plugged;
 }
 
+/* A core is where it is wanted when all its threads are. */
+static bool all(const struct vm_cpu *c, unsigned n)
+{
+	return n && n >= c->vcpus;
+}
+
 static bool online(const struct vm_cpu *c)
 {
-	return c->present && c->device && c->kernel;
+	return all(c, vm_cpu_online(c));
 }
 
 /* qemu-ga knows numbers, not slots: all that can be asked is whether enough are online. */
@@ -66,7 +72,7 @@ static bool seen_by_guest(const struct txn *t, const struct view *v, unsigned it
 
 	if (t->agent == AGENT_QGA)
 		return vm->guest_cpus > vm->guest_cpus_online;
-	return cpu_of(t, v, item)->present;
+	return all(cpu_of(t, v, item), cpu_of(t, v, item)->present);
 }
 
 static int check_refused(const struct txn *t, const struct view *v, bool rolling,

@@ -90,17 +90,24 @@ unsigned vm_vcpus_max(const struct vm *vm)
 	return sum;
 }
 
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+unsigned vm_cpu_online(const struct vm_cpu *c)
+{
+	return least(c->present, least(c->device, c->kernel));
+}
+
 unsigned vm_vcpus_online(const struct vm *vm)
 {
 	unsigned sum = 0;
 
 	if (vm->agent == AGENT_QGA)
 		return vm->guest_cpus_online;
-	for (unsigned i = 0; i < vm->n_cpus; i++) {
-		const struct vm_cpu *c = &vm->cpus[i];
-
-		sum += c->plugged && c->present && c->device && c->kernel ? c->vcpus : 0;
-	}
+	for (unsigned i = 0; i < vm->n_cpus; i++)
+		sum += vm->cpus[i].plugged ? vm_cpu_online(&vm->cpus[i]) : 0;
 	return sum;
 }
 
@@ -141,14 +148,14 @@ const char *vm_cpu_trouble(const struct vm *vm, unsigned slot)
 		return "its unplug was asked for and is not finished";
 	if (!vm->agent_answers || vm->agent != AGENT_LOCKSTEP)
 		return NULL;
-	if (c->plugged && !c->present)
+	if (c->plugged && c->present < c->vcpus)
 		return "QEMU has plugged it, the guest does not know it";
 	if (!c->plugged && c->present)
 		return "QEMU has removed it, the guest still has it";
-	if (c->device && !c->kernel)
+	if (c->device > c->kernel)
 		return "the guest's driver core says online, its kernel says offline: it cannot be "
 		       "used (lockstep doctor --fix)";
-	if (!c->device && c->kernel)
+	if (c->device < c->kernel)
 		return "the guest's kernel runs it, its driver core says offline (lockstep doctor "
 		       "--fix)";
 	return NULL;

@@ -17,27 +17,32 @@
 /* A fact that QEMU cannot always tell. */
 enum tri { TRI_NO, TRI_YES, TRI_UNKNOWN };
 
+#define VM_THREADS_MAX 8 /* vCPUs of one slot: the threads of a POWER core */
+
 /**
  * struct vm_cpu - One vCPU slot of the machine; its index in struct vm is the slot
- * @vcpus:     vCPUs that one plug of this slot adds
+ * @vcpus:     vCPUs that one plug of this slot adds: on a pSeries a core's threads
+ * @number:    the guest's name for the slot
  * @plugged:   QEMU has it
  * @id:        the device's id; empty: free, or there since the start and not removable
  * @unplug:    asked for and not answered yet
  * @refused:   the guest refused its unplug, since it was last asked for it
- * @guest_cpu: the guest's number for it, -1 unknown or not present
- * @present:   the guest's kernel has a device for it
- * @device:    online for the driver core
- * @kernel:    online in the kernel's mask
- * @fixed:     the guest cannot take it offline
+ * @guest_cpu: the guest's numbers for its vCPUs, @present of them
+ * @present:   how many of its vCPUs the guest's kernel has a device for
+ * @device:    how many are online for the driver core
+ * @kernel:    how many are online in the kernel's mask
+ * @fixed:     the guest cannot take one of them offline
  */
 struct vm_cpu {
 	unsigned vcpus;
+	unsigned number;
 	bool plugged;
 	char id[LS_NAME_BYTES];
 	enum tri unplug;
 	bool refused;
-	int guest_cpu;
-	bool present, device, kernel, fixed;
+	int guest_cpu[VM_THREADS_MAX];
+	unsigned present, device, kernel;
+	bool fixed;
 };
 
 enum vm_mem_kind { VM_DIMM, VM_VIRTIO_MEM };
@@ -227,7 +232,8 @@ struct vm_mem *vm_mem_by_id(const struct vm *vm, const char *id);
 unsigned vm_vcpus(const struct vm *vm);
 unsigned vm_vcpus_max(const struct vm *vm);
 
-/* vCPUs that are online in every view. */
+/* Of one slot; and of all that are plugged: vCPUs that are online in every view. */
+unsigned vm_cpu_online(const struct vm_cpu *c);
 unsigned vm_vcpus_online(const struct vm *vm);
 
 /* Bytes: boot memory and everything plugged; the same as far as the guest has it online. */

@@ -40,7 +40,7 @@ static struct vm guest(unsigned n, unsigned boot)
 					      .device = on,
 					      .kernel = on,
 					      .fixed = i == 0,
-					      .guest_cpu = on ? (int)i : -1 };
+					      .guest_cpu = { (int)i } };
 	}
 	return vm;
 }
@@ -49,7 +49,8 @@ static void has_cpu(struct vm *vm, unsigned slot)
 {
 	struct vm_cpu *c = &vm->cpus[slot];
 
-	c->plugged = c->present = c->device = c->kernel = true;
+	c->plugged = true;
+	c->present = c->device = c->kernel = c->vcpus;
 	snprintf(c->id, sizeof(c->id), "cpu%u", slot);
 }
 
@@ -140,6 +141,7 @@ static void test_when_vcpus_are_no_multiple_of_a_slot_then_the_step_is_named(voi
 	(void)state;
 	for (unsigned i = 0; i < 4; i++)
 		vm.cpus[i].vcpus = 2;
+	vm.cpus[0].present = vm.cpus[0].device = vm.cpus[0].kernel = 2;
 	assert_no_vcpus(&vm, 5, WORDS("5 vCPUs", "2 to 8", "steps of 2"));
 	assert_int_equal(plan_vcpus(&vm, "x", 6, &err, &t), 0);
 	assert_int_equal(t->n, 2);
@@ -227,6 +229,33 @@ static void test_when_vcpus_are_as_wanted_then_nothing_to_do(void **state)
 	assert_int_equal(plan_vcpus(&vm, "x", 2, &err, &t), 0);
 	assert_int_equal(t->n, 1);
 	txn_free(t);
+	vm_done(&vm);
+}
+
+/* A core is online when all its threads are, and known when all of them are. */
+static void test_when_a_thread_of_a_core_is_missing_then_the_core_is_not_there(void **state)
+{
+	struct vm vm = guest(4, 2);
+	struct ls_err err;
+	struct txn *t;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		vm.cpus[i].vcpus = 2;
+		vm.cpus[i].present = vm.cpus[i].device = vm.cpus[i].kernel = i < 2 ? 2 : 0;
+	}
+	assert_int_equal(plan_vcpus(&vm, "x", 4, &err, &t), 1);
+	assert_int_equal(vm_vcpus_online(&vm), 4);
+	assert_null(vm_cpu_trouble(&vm, 1));
+	vm.cpus[1].device = vm.cpus[1].kernel = 1;
+	assert_null(vm_cpu_trouble(&vm, 1));
+	assert_int_equal(vm_vcpus_online(&vm), 3);
+	assert_int_equal(plan_vcpus(&vm, "x", 4, &err, &t), 0);
+	assert_int_equal(t->n, 1);
+	assert_item(t, 0, 1, "", 1);
+	txn_free(t);
+	vm.cpus[1].present = 1;
+	assert_non_null(strstr(vm_cpu_trouble(&vm, 1), "does not know it"));
 	vm_done(&vm);
 }
 
@@ -501,6 +530,8 @@ int main(void)
 		cmocka_unit_test(test_when_more_vcpus_are_wanted_then_the_lowest_free_slots),
 		cmocka_unit_test(test_when_fewer_vcpus_are_wanted_then_the_highest_removable),
 		cmocka_unit_test(test_when_vcpus_are_as_wanted_then_nothing_to_do),
+		cmocka_unit_test(
+			test_when_a_thread_of_a_core_is_missing_then_the_core_is_not_there),
 		cmocka_unit_test(test_when_an_unplug_is_pending_then_refused_by_name),
 		cmocka_unit_test(test_when_memory_is_out_of_range_then_the_range_is_named),
 		cmocka_unit_test(

@@ -161,6 +161,8 @@ static void cut(struct qmp_call *call)
 				   on_flushed, &qemu);
 }
 
+static const char *vsmt; /* of a pSeries machine */
+
 static void do_get(struct qmp_call *call, struct json_object *args, void *arg)
 {
 	const char *path = qmp_get_str(args, "path", "");
@@ -168,6 +170,8 @@ static void do_get(struct qmp_call *call, struct json_object *args, void *arg)
 	(void)arg;
 	if (!strcmp(qmp_get_str(args, "property", ""), "type"))
 		answer(call, "\"pc-q35-7.2-machine\"");
+	else if (vsmt && !strcmp(qmp_get_str(args, "property", ""), "vsmt"))
+		answer(call, vsmt);
 	else if (cuts_at_the_end && strstr(path, SURRENDERED_ID))
 		cut(call);
 	else
@@ -210,12 +214,17 @@ static const struct qmp_verb qemu_verbs[] = {
 
 /* ---- what the agent says ------------------------------------------------- */
 
-static bool stops_when_asked; /* the guest is stopped in the middle of a look */
+static bool stops_when_asked;  /* the guest is stopped in the middle of a look */
+static const char *guest_says; /* of itself; NULL: an error */
 static unsigned renewals, refusals;
 
 static void do_guest_status(struct qmp_call *call, struct json_object *args, void *arg)
 {
 	(void)args, (void)arg;
+	if (guest_says) {
+		answer(call, guest_says);
+		return;
+	}
 	if (!stops_when_asked) {
 		qmp_reply_error(call, "GenericError", "not today");
 		return;
@@ -263,6 +272,7 @@ static int begin(void **state)
 	(void)state;
 	cpus = "[]";
 	cuts_at_the_end = stops_when_asked = false;
+	guest_says = vsmt = NULL;
 	renewals = refusals = 0;
 	held = NULL;
 	assert_int_equal(sd_event_new(&loop), 0);
@@ -326,6 +336,42 @@ static uint64_t look(void)
 }
 
 /* ---- looks --------------------------------------------------------------- */
+
+#define CORE(id, path)                                                                             \
+	"{\"type\":\"power9-core\",\"vcpus-count\":2,\"props\":{\"core-id\":" #id "}" path "}"
+#define CPU(cpu, slot, present, on)                                                                \
+	"{\"cpu\":" #cpu ",\"slot\":" #slot ",\"present\":" #present ",\"device\":" #on            \
+	",\"kernel\":" #on ",\"fixed\":false}"
+
+/* Cores of two threads, 8 numbers apart: the guest's CPUs are put into the right ones. */
+static void test_when_a_pseries_then_each_core_has_its_threads(void **state)
+{
+	(void)state;
+	vsmt = "8";
+	cpus = "[" CORE(4, "") "," CORE(2, ",\"qom-path\":\"/machine/peripheral/c1\"") "," CORE(
+		0, ",\"qom-path\":\"/machine/unattached/device[1]\"") "]";
+	guest_says =
+		"{\"version\":1,\"agent\":\"a\",\"boot-id\":\"b\",\"machine\":\"ppc64le\","
+		"\"guard\":\"hold\",\"lock\":{\"held\":false},\"window\":{\"state\":\"closed\"},"
+		"\"cpus\":[" CPU(0, 0, true, true) "," CPU(1, 0, true, true) "," CPU(
+			6, 8, true,
+			true) "," CPU(7, 8, true,
+				      false) "," CPU(9, 8, true,
+						     true) "," CPU(8, 16, false,
+								   false) "," CPU(3, 2, true,
+										  true) "]}";
+	look();
+	assert_true(seen.agent_answers);
+	assert_int_equal(seen.n_cpus, 3);
+	assert_int_equal(seen.cpus[0].present, 2);
+	assert_int_equal(vm_cpu_online(&seen.cpus[0]), 2);
+	assert_int_equal(seen.cpus[1].present, 2);
+	assert_int_equal(seen.cpus[1].guest_cpu[0], 6);
+	assert_int_equal(seen.cpus[1].guest_cpu[1], 7);
+	assert_int_equal(vm_cpu_online(&seen.cpus[1]), 1);
+	assert_int_equal(seen.cpus[2].present, 0);
+	assert_int_equal(vm_vcpus_online(&seen), 3);
+}
 
 /* The guest is stopped after it was seen to run: its agent is not waited for. */
 static void test_when_stopped_in_a_look_then_the_agent_is_not_waited_for(void **state)
@@ -491,6 +537,7 @@ int main(void)
 		test(test_when_stopped_in_a_look_then_the_agent_is_not_waited_for),
 		test(test_when_agent_hangs_up_then_not_hammered),
 		test(test_when_lost_before_the_last_answer_then_no_observation),
+		test(test_when_a_pseries_then_each_core_has_its_threads),
 		test(test_when_ids_are_large_then_slots_keep_their_order),
 		cmocka_unit_test(test_when_slot_is_no_number_then_none),
 		cmocka_unit_test(test_when_txn_has_escapes_then_unreadable),

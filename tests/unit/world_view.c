@@ -30,7 +30,7 @@ static void see_cpus(const struct w_qemu *q, struct vm *vm)
 			.plugged = c->plugged,
 			.refused = c->refused,
 			.unplug = c->removing ? TRI_YES : TRI_NO,
-			.guest_cpu = c->present ? (int)i : -1,
+			.guest_cpu = { (int)i },
 			.present = c->present,
 			.device = c->device,
 			.kernel = c->kernel,
