@@ -91,3 +91,17 @@ $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBQMP)
 		$(filter %.o,$^) $(LIBQMP) $(call pc,--libs,$(PKGS))
 
 .PHONY: help check-asan check-tsan check-long deps-lint deps-long mutants e2e lint cover bench fuzz
+
+# The agent for the lab's pSeries: Debian's cross compiler, and the two libraries unpacked.
+PPC     := powerpc64le-linux-gnu
+PPC_DEV := $(B)/lab/ppc64el/dev
+ppc64el: $(PPC_DEV)
+	+$(Q)PKG_CONFIG_LIBDIR=$(PPC_DEV)/usr/lib/$(PPC)/pkgconfig \
+		PKG_CONFIG_SYSROOT_DIR=$(abspath $(PPC_DEV)) \
+		$(sub) B=$(B)/ppc64el CC=$(PPC)-gcc HOST= \
+		$(addprefix $(B)/ppc64el/,lockstep-agent-static block-trap)
+$(PPC_DEV):
+	$(Q)mkdir -p $@.new && cd $@.new && $(abspath tests/lab/apt-elsewhere) $(abspath $(B)/lab/apt) \
+		apt-get -qq download libjson-c-dev:ppc64el liburcu-dev:ppc64el
+	$(Q)for deb in $@.new/*.deb; do dpkg -x $$deb $@.new || exit 1; done
+	$(Q)rm $@.new/*.deb && mv $@.new $@

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kind.h"
+
 #define GUEST_CPUS_MAX 255	     /* q35 without an interrupt remapper */
 #define GUEST_MIB_MAX  (1024 * 1024) /* 1 TiB */
 
@@ -18,8 +20,10 @@ void guest_config_init(struct guest_config *c)
 		.mem_mib = 512,
 		.slots = 4,
 		.maxmem_mib = 8192,
-		.vmem_mib = 2048,
+		.vmem_mib = kind_now()->vmem ? 2048 : 0,
+		.threads = 1,
 		.agent = "lockstep",
+		.cold = kind_now()->cold,
 	};
 }
 
@@ -51,10 +55,11 @@ static const struct setting {
 #define AT(field) offsetof(struct guest_config, field)
 	{ "smp",      SETTING_NUMBER, AT(smp),        1, GUEST_CPUS_MAX, "vCPUs at boot (2)" },
 	{ "maxcpus",  SETTING_NUMBER, AT(maxcpus),    1, GUEST_CPUS_MAX, "vCPU slots (8)" },
+	{ "threads",  SETTING_NUMBER, AT(threads),    1, 8,              "vCPUs of one core (1)" },
 	{ "mem",      SETTING_MIB,    AT(mem_mib),    256, GUEST_MIB_MAX, "memory at boot (512M)" },
 	{ "slots",    SETTING_NUMBER, AT(slots),      0, 256,            "DIMM slots (4)" },
 	{ "maxmem",   SETTING_MIB,    AT(maxmem_mib), 256, GUEST_MIB_MAX, "greatest memory (8G)" },
-	{ "vmem",     SETTING_MIB,    AT(vmem_mib),   0, GUEST_MIB_MAX,  "size of virtio-mem device vmem0, 0 for none (2G)" },
+	{ "vmem",     SETTING_MIB,    AT(vmem_mib),   0, GUEST_MIB_MAX,  "size of virtio-mem device vmem0, 0 for none (2G; no such device on ppc64el)" },
 	{ "agent",    SETTING_AGENT,  AT(agent),      0, 0, "yes, no, or qga for QEMU's own (yes)" },
 	{ "append",   SETTING_TEXT,   AT(append),     0, 0, "added to the kernel's command line" },
 	{ "disk",     SETTING_FLAG,   AT(disk),       0, 0, "a qcow2 disk, shared by all guests of the scenario that have one" },
@@ -169,26 +174,33 @@ int guest_paths_set(struct guest_paths *p, const char *dir, const char *name, st
 	return 0;
 }
 
+/* x86 counts in sockets; a pSeries plugs whole cores. */
+static void argv_smp(struct argv *a, const struct guest_config *c)
+{
+	argv_add(a, "-smp");
+	argv_add(a, "%u,maxcpus=%u,sockets=%u,cores=1,threads=%u", c->smp, c->maxcpus,
+		 c->maxcpus / c->threads, c->threads);
+}
+
 static void argv_machine(struct argv *a, const struct guest_config *c)
 {
-	const char *accel = getenv("LOCKSTEP_ACCEL");
+	const char *accel = getenv("LOCKSTEP_ACCEL"), *qemu = getenv("LOCKSTEP_QEMU");
 	bool kvm = accel && !strcmp(accel, "kvm");
 
-	argv_add(a, "%s", getenv("LOCKSTEP_QEMU") ? getenv("LOCKSTEP_QEMU") : "qemu-system-x86_64");
+	argv_add(a, "%s", qemu ? qemu : kind_now()->qemu);
 	argv_add(a, "-machine");
-	argv_add(a, "q35,usb=off");
+	argv_add(a, "%s", kind_now()->machine);
 	argv_add(a, "-accel");
 	argv_add(a, kvm ? "kvm" : "tcg");
 	argv_add(a, "-cpu");
-	argv_add(a, kvm ? "host" : "max");
+	argv_add(a, "%s", kvm ? "host" : kind_now()->cpu);
 	/* A default NIC's boot ROM alone costs up to 20 s under TCG. */
 	argv_add(a, "-nodefaults");
 	argv_add(a, "-nic");
 	argv_add(a, "none");
 	argv_add(a, "-display");
 	argv_add(a, "none");
-	argv_add(a, "-smp");
-	argv_add(a, "%u,maxcpus=%u,sockets=%u,cores=1,threads=1", c->smp, c->maxcpus, c->maxcpus);
+	argv_smp(a, c);
 	argv_add(a, "-m");
 	if (c->maxmem_mib > c->mem_mib)
 		argv_add(a, "%uM,slots=%u,maxmem=%uM", c->mem_mib, c->slots, c->maxmem_mib);
@@ -258,8 +270,8 @@ void guest_argv(struct argv *a, const struct guest_config *c, const struct guest
 	argv_add(a, "-initrd");
 	argv_add(a, "%s/initrd.%s", lab, c->agent);
 	argv_add(a, "-append");
-	argv_add(a, "console=ttyS0 quiet loglevel=1 panic=-1 lab.agent=%s%s%s", c->agent,
-		 *c->append ? " " : "", c->append);
+	argv_add(a, "console=%s quiet loglevel=1 panic=-1 lab.agent=%s%s%s", kind_now()->console,
+		 c->agent, *c->append ? " " : "", c->append);
 	if (paused) {
 		argv_add(a, "-incoming");
 		argv_add(a, "defer");

@@ -16,7 +16,8 @@
 /**
  * struct guest_config - The settings of one guest
  * @smp:      vCPUs at boot
- * @maxcpus:  slots
+ * @maxcpus:  vCPUs at most
+ * @threads:  of one core; on a pSeries one slot has them all
  * @mem_mib:  memory at boot
  * @slots:    DIMM slots
  * @maxmem_mib: greatest address space for memory
@@ -28,7 +29,7 @@
  * @cold:     boot it, even if a saved one could be used
  */
 struct guest_config {
-	unsigned smp, maxcpus, mem_mib, slots, maxmem_mib, vmem_mib;
+	unsigned smp, maxcpus, threads, mem_mib, slots, maxmem_mib, vmem_mib;
 	char agent[16];
 	bool disk;
 	char append[256];
@@ -74,7 +75,7 @@ int guest_paths_set(struct guest_paths *p, const char *dir, const char *name, st
  * @a:      empty; released by the caller
  * @c:      settings
  * @p:      paths
- * @lab:    directory of kernel and initrds
+ * @lab:    directory of kernel and initrds, of the kind that is now
  * @paused: wait for a migration instead of booting (-incoming defer -S)
  */
 void guest_argv(struct argv *a, const struct guest_config *c, const struct guest_paths *p,

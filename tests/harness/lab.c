@@ -10,6 +10,7 @@
 
 #include <lockstep/cleanup.h>
 
+#include "kind.h"
 #include "warm.h"
 
 #define LAB_SYNC_MS 1500 /* an agent's first answer; it takes a few ms */
@@ -35,6 +36,8 @@ int lab_build_guest(const char *build, bool qga, struct ls_err *err)
 	int status;
 	pid_t pid;
 
+	if (kind_check(err) < 0)
+		return -EINVAL;
 	if (lab_find_builder(build, script, sizeof(script)) < 0)
 		return ls_err_set(err, -ENOENT, "%s: no tests/lab/build-guest.sh above it", build);
 	pid = fork();
@@ -188,7 +191,8 @@ static int guest_find_initrd(struct guest *g, struct ls_err *err)
 {
 	char path[640];
 
-	snprintf(path, sizeof(path), "%s/lab/initrd.%s", g->lab->build, g->config.agent);
+	snprintf(path, sizeof(path), "%s/%s/initrd.%s", g->lab->build, kind_now()->lab,
+		 g->config.agent);
 	if (access(path, R_OK) == 0)
 		return 0;
 	if (!strcmp(g->config.agent, "lockstep"))
@@ -208,7 +212,7 @@ static int guest_launch(struct guest *g, bool paused, struct ls_err *err)
 	if (r < 0)
 		return r;
 	guest_unlink_sockets(g);
-	snprintf(lab, sizeof(lab), "%s/lab", g->lab->build);
+	snprintf(lab, sizeof(lab), "%s/%s", g->lab->build, kind_now()->lab);
 	guest_argv(&a, &g->config, &g->paths, lab, paused);
 	r = proc_start(&g->lab->pump, a.v, NULL, g->paths.log, err, &g->proc);
 	argv_done(&a);

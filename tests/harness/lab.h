@@ -10,11 +10,11 @@
 #include "peer.h"
 
 /* Bounds on hanging; a loaded machine under TCG needs most of them. */
-#define LAB_BOOT_MS  60000 /* process start to console */
-#define LAB_START_MS 20000 /* a saved guest back on its feet */
-#define LAB_CALL_MS  10000 /* one monitor command */
-#define LAB_ASK_MS   20000 /* one console command */
-#define LAB_AGENT_MS 10000 /* one question to an agent */
+#define LAB_BOOT_MS  180000 /* process start to console */
+#define LAB_START_MS 20000  /* a saved guest back on its feet */
+#define LAB_CALL_MS  10000  /* one monitor command */
+#define LAB_ASK_MS   20000  /* one console command */
+#define LAB_AGENT_MS 10000  /* one question to an agent */
 
 /**
  * struct lab - Where guests run
@@ -62,6 +62,7 @@ struct guest {
  * @qga:   with QEMU's own agent
  * @err:   why not
  *
+ * For the kind of guest that LOCKSTEP_GUEST names.
  * Runs tests/lab/build-guest.sh of the source tree that @build lies in, with its
  * words on stderr: 0.05 s when there is nothing to do.
  *

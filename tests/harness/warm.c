@@ -21,6 +21,8 @@
 
 #include <lockstep/cleanup.h>
 
+#include "kind.h"
+
 #define WARM_SAVE_MS  60000 /* 97 MiB through a pipe take 0.2 s on an idle machine */
 #define WARM_LOOK_MS  10    /* between two looks at a file */
 #define WARM_UNUSED_S 600   /* after that nobody comes back to an image of other files */
@@ -49,11 +51,13 @@ static uint64_t warm_files_sum(const struct guest *g)
 	uint64_t sum = 0xcbf29ce484222325ULL;
 	char path[640];
 
-	snprintf(path, sizeof(path), "%s/lab/vmlinuz", g->lab->build);
+	snprintf(path, sizeof(path), "%s/%s/vmlinuz", g->lab->build, kind_now()->lab);
 	sum = warm_mix_file(sum, path);
-	snprintf(path, sizeof(path), "%s/lab/initrd.%s", g->lab->build, g->config.agent);
+	snprintf(path, sizeof(path), "%s/%s/initrd.%s", g->lab->build, kind_now()->lab,
+		 g->config.agent);
 	sum = warm_mix_file(sum, path);
-	return warm_mix_file(sum, "/usr/bin/qemu-system-x86_64");
+	snprintf(path, sizeof(path), "/usr/bin/%s", kind_now()->qemu);
+	return warm_mix_file(sum, path);
 }
 
 static uint64_t warm_config_sum(const struct guest *g)
@@ -87,7 +91,8 @@ static void warm_prune(const struct guest *g, uint64_t files)
 	char pattern[WARM_PATH_BYTES], keep[32];
 	glob_t found;
 
-	snprintf(pattern, sizeof(pattern), "%s/lab/warm-%s-*.img", g->lab->build, g->config.agent);
+	snprintf(pattern, sizeof(pattern), "%s/%s/warm-%s-*.img", g->lab->build, kind_now()->lab,
+		 g->config.agent);
 	snprintf(keep, sizeof(keep), "-%016" PRIx64 "-", files);
 	if (glob(pattern, 0, NULL, &found) != 0)
 		return;
@@ -162,12 +167,12 @@ int warm_image(struct guest *g, struct ls_err *err, char ret_path[WARM_PATH_BYTE
 	ls_autoclose int fd = -1;
 	int r;
 
-	snprintf(ret_path, WARM_PATH_BYTES, "%s/lab/warm-%s-%016" PRIx64 "-%016" PRIx64 ".img",
-		 g->lab->build, g->config.agent, files, warm_config_sum(g));
+	snprintf(ret_path, WARM_PATH_BYTES, "%s/%s/warm-%s-%016" PRIx64 "-%016" PRIx64 ".img",
+		 g->lab->build, kind_now()->lab, g->config.agent, files, warm_config_sum(g));
 	/* The time of use is for warm_prune(). */
 	if (utimensat(AT_FDCWD, ret_path, NULL, 0) == 0)
 		return 0;
-	snprintf(lock, sizeof(lock), "%s/lab/warm.lock", g->lab->build);
+	snprintf(lock, sizeof(lock), "%s/%s/warm.lock", g->lab->build, kind_now()->lab);
 	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0)
 		return ls_err_set(err, -errno, "%s: %s", lock, strerror(errno));

@@ -12,6 +12,10 @@
 #        initrd.lockstep   with BUILD/lockstep-agent-static, if that exists
 #        initrd.qga        with QEMU's guest agent, if --with-qga
 #
+# LOCKSTEP_GUEST names another guest (tests/harness/kind.c), made in BUILD/lab/NAME:
+#        6.12      the kernel of Debian's backports
+#        ppc64el   an IBM pSeries; its programs are in BUILD/ppc64el (make ppc64el)
+#
 # The harness runs it before it starts a guest.
 #
 # An initrd is cpio archives one after the other, so a changed agent costs one cp.
@@ -22,11 +26,35 @@ top=$(cd "$here/../.." && pwd)
 qga=
 [ "${1:-}" != --with-qga ] || { qga=yes; shift; }
 build=${1:-$top/build}
-mkdir -p "$build/lab"
-lab=$(cd "$build/lab" && pwd)
-agent=$build/lockstep-agent-static
-trap=$build/block-trap
+kind=${LOCKSTEP_GUEST:-6.1}
+# What is downloaded: the kernel's package is the one that $meta depends on.
 meta=linux-image-cloud-amd64
+image=vmlinuz
+programs=$build
+shell=$(command -v busybox)
+apt= # a program before apt's own: for packages that this machine's apt does not know
+sub=/$kind
+case $kind in
+6.1) sub= ;;
+6.12)
+	apt="$here/apt-elsewhere $build/lab/apt"
+	meta=$meta/bookworm-backports
+	;;
+ppc64el)
+	apt="$here/apt-elsewhere $build/lab/apt"
+	meta=linux-image-powerpc64le:ppc64el
+	image=vmlinux
+	programs=$build/ppc64el
+	;;
+*)
+	echo "build-guest: LOCKSTEP_GUEST=$kind: there are 6.1, 6.12 and ppc64el" >&2
+	exit 1
+	;;
+esac
+agent=$programs/lockstep-agent-static
+trap=$programs/block-trap
+mkdir -p "$build/lab$sub"
+lab=$(cd "$build/lab$sub" && pwd)
 
 die() {
 	echo "build-guest: $*" >&2
@@ -37,7 +65,8 @@ die() {
 fetch() {
 	local pkg=$1 dir=$2 tmp
 	tmp=$(mktemp -d "$lab/fetch.XXXXXX")
-	(cd "$tmp" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$pkg" >&2) ||
+	# shellcheck disable=SC2086 # words are wanted
+	(cd "$tmp" && $apt apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$pkg" >&2) ||
 		die "cannot download $pkg; try: apt-get update"
 	mkdir -p "$dir.new"
 	dpkg -x "$tmp"/*.deb "$dir.new"
@@ -58,9 +87,11 @@ kernel() {
 	found=$(find "$lab" -maxdepth 1 -name 'kernel-*' ! -name '*.new' | head -n 1)
 	if [ -z "$found" ]; then
 		local pkg
-		pkg=$(apt-cache depends "$meta" 2>/dev/null | sed -n 's/.*Depends: //p' | head -n 1)
+		# shellcheck disable=SC2086 # words are wanted
+		pkg=$($apt apt-cache depends "$meta" | sed -n 's/.*Depends: //p' | head -n 1)
 		[ -n "$pkg" ] || die "apt knows no $meta; try: apt-get update"
-		found=$lab/kernel-${pkg#linux-image-}
+		found=${pkg#linux-image-}
+		found=$lab/kernel-${found%%:*}
 		fetch "$pkg" "$found"
 	fi
 	echo "$found"
@@ -70,7 +101,7 @@ base_cpio() {
 	local kdir=$1 release=$2 root
 	root=$(mktemp -d "$lab/root.XXXXXX")
 	mkdir -p "$root"/{bin,sbin,etc,proc,sys,dev,tmp,run,lib/modules}
-	cp "$(command -v busybox)" "$root/bin/busybox"
+	cp "$shell" "$root/bin/busybox"
 	for name in $(busybox --list); do
 		[ "$name" = busybox ] || ln -s busybox "$root/bin/$name"
 	done
@@ -80,6 +111,7 @@ base_cpio() {
 	install -m 755 "$here/fail-steps" "$here/fail-blocks" "$here/race" "$trap" "$root/bin/"
 	/sbin/depmod -b "$kdir" "$release"
 	grep -v '^#' "$here/modules" | while read -r name; do
+		[ "$name" != virtio_mem ] || [ "$kind" != ppc64el ] || continue
 		/sbin/modprobe -d "$kdir" -S "$release" --show-depends "$name"
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r ko; do
 		cp "$ko" "$root/lib/modules/"
@@ -142,10 +174,14 @@ main() {
 
 	kdir=$(kernel)
 	release=${kdir##*/kernel-}
+	if [ "$kind" = ppc64el ]; then
+		[ -d "$lab/busybox" ] || fetch busybox-static:ppc64el "$lab/busybox"
+		shell=$lab/busybox/bin/busybox
+	fi
 	key=$release-$(sum "$here/init" "$here/console" "$here"/fail-* "$here/race" "$here/modules" "$here/build-guest.sh" \
-		"$trap" "$(command -v busybox)")
+		"$trap" "$shell")
 	if ! fresh "$lab/base.key" "$key"; then
-		cp "$kdir/boot/vmlinuz-$release" "$lab/vmlinuz"
+		cp "$kdir/boot/$image-$release" "$lab/vmlinuz"
 		base_cpio "$kdir" "$release"
 		echo "$key" >"$lab/base.key"
 	fi

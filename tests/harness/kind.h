@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guests that the lab can build: a kernel, and the machine it runs on. All guests
+ * of a run are of one kind, which the environment names.
+ */
+#ifndef HARNESS_KIND_H
+#define HARNESS_KIND_H
+
+#include <stdbool.h>
+
+#include <lockstep/err.h>
+
+/**
+ * struct kind - One of them
+ * @name:    as in LOCKSTEP_GUEST
+ * @lab:     its files, below the build directory
+ * @qemu:    program
+ * @machine: value of -machine
+ * @cpu:     value of -cpu under TCG
+ * @console: the guest's serial line
+ * @vmem:    QEMU has virtio-mem for this machine
+ * @cold:    always booted: the guest does not come back from a saved state
+ */
+struct kind {
+	const char *name;
+	const char *lab;
+	const char *qemu;
+	const char *machine;
+	const char *cpu;
+	const char *console;
+	bool vmem;
+	bool cold;
+};
+
+/* What LOCKSTEP_GUEST says; the first one if it says nothing, or nothing that there is. */
+const struct kind *kind_now(void);
+
+/* 0, or -EINVAL with the names that LOCKSTEP_GUEST may have. */
+int kind_check(struct ls_err *err);
+
+#endif
