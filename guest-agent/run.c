@@ -346,6 +346,7 @@ static int start(struct agent *a, const struct agent_options *opt, struct ls_err
 	if (r < 0)
 		return r;
 	check_rights(opt->sysfs_root);
+	restore_expedited(a->sysfs); /* of an agent that was killed: there is no other now */
 	a->work = work_new();
 	if (!a->work)
 		return ls_err_set(err, -ENOMEM, "no transaction thread");
@@ -370,7 +371,6 @@ int agent_init(struct agent *a, const struct agent_options *opt, struct sysfs *s
 	memset(a, 0, sizeof(*a));
 	a->loop.epoll = a->loop.timer = -1;
 	init_parts(a, opt, sysfs);
-	restore_expedited(sysfs);
 	r = start(a, opt, err);
 	if (r < 0)
 		agent_done(a);
@@ -380,7 +380,6 @@ int agent_init(struct agent *a, const struct agent_options *opt, struct sysfs *s
 int agent_done(struct agent *a)
 {
 	expedite_stop(&a->expedite); /* before a job is waited for that may not end */
-	guard_stop(&a->guard);
 	local_close(a);
 	serve_close(a);
 	/* A write that comes back from here on must not ask for a scan. */
@@ -388,6 +387,7 @@ int agent_done(struct agent *a)
 	sysfs_on_write(a->sysfs, NULL, NULL);
 	if (a->work && work_free(a->work, STOP_WAIT_MS) < 0)
 		return -ETIMEDOUT;
+	guard_stop(&a->guard); /* a job may give the lock back and tell it */
 	if (a->signal_source.fd >= 0)
 		close(a->signal_source.fd);
 	if (a->uevent_source.fd >= 0)
