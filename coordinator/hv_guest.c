@@ -118,6 +118,7 @@ void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm)
 		if (qmp_get_bool(lock, "held", false))
 			hv_copy_txn(vm->lock_txn, qmp_get_str(lock, "txn", ""));
 	}
+	snprintf(vm->guard, sizeof(vm->guard), "%s", qmp_get_str(value, "guard", ""));
 	read_window(qmp_get_obj(value, "window"), vm);
 	lease_adopt(hv, vm);
 	read_cpus(qmp_get_array(value, "cpus"), vm);

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NO_ANSWER "it is not started, stopped, or hangs"
+
 #define AGENT_TRIES   3
 #define BUSY_RETRY_MS 50
 
@@ -125,7 +127,7 @@ static void finish(struct look *k, bool answers)
 	if (!k->vm.agent_answers && !k->vm.agent_text[0])
 		snprintf(k->vm.agent_text, sizeof(k->vm.agent_text), "%s",
 			 k->vm.run != VM_RUNNING || !hv->running ? "the guest stands still"
-			 : hv->has_agent			 ? "it does not answer"
+			 : hv->has_agent			 ? NO_ANSWER
 								 : "it has no channel");
 	if (hv->lease_until_ms > hv_now_ms())
 		k->vm.lease_ms = hv->lease_until_ms - hv_now_ms();
@@ -153,7 +155,7 @@ static void agent_overdue(struct look *k)
 		drop(hv, &hv->agent);
 	agent_over(k, !hv->running		    ? "the guest stands still"
 		      : k->reopened && !hv->agent.q ? hv->agent.last.text
-						    : "it does not answer");
+						    : NO_ANSWER);
 }
 
 /* QEMU's part is there, and the guest runs. */

@@ -85,11 +85,23 @@ static void put(FILE *f, const char *before, const char *text, const char *after
 static void show_agent(FILE *f, const struct vm *vm)
 {
 	fputs("agent: lockstep-agent", f);
+	if (!strcmp(vm->guard, "off") || !strcmp(vm->guard, "advisory"))
+		put(f, ", guard ", vm->guard, " (nobody is kept from sysfs)");
 	if (vm->lock_txn[0])
 		put(f, ", lock held by ", vm->lock_txn, "");
 	if (vm->window_txn[0])
 		put(f, ", migration window open for ", vm->window_txn, "");
 	fputc('\n', f);
+}
+
+static void show_pending(FILE *f, const struct vm *vm)
+{
+	unsigned i;
+
+	fputs("  ! forced online for a migration, and not taken offline again:", f);
+	for (i = 0; i < vm->n_forced; i++)
+		fprintf(f, " cpu%u", vm->forced[i]);
+	fputs(" (lockstep doctor --fix)\n", f);
 }
 
 static void show_guest(FILE *f, const struct vm *vm)
@@ -109,9 +121,7 @@ static void show_guest(FILE *f, const struct vm *vm)
 		put(f, "agent: none answers (", vm->agent_text,
 		    "): what the guest has online is not known\n");
 	if (vm->restore_pending)
-		fprintf(f,
-			"  ! CPUs that a migration window forced online could not be taken offline "
-			"again (lockstep doctor --fix)\n");
+		show_pending(f, vm);
 }
 
 static void show_qemu(FILE *f, const char *name, const struct vm *vm)

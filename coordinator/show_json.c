@@ -70,6 +70,7 @@ struct json_object *show_vm_json(const char *name, const struct vm *vm)
 	json_add_str(o, "machine", vm->machine);
 	json_add_str(o, "agent", agents[vm->agent]);
 	add_bool(o, "agent-answers", vm->agent_answers);
+	json_add_str(o, "guard", vm->guard);
 	json_add_str(o, "lock", vm->lock_txn);
 	json_add_str(o, "window", vm->window_txn);
 	json_add_str(o, "claimed-by", vm->claimed_by);

@@ -39,8 +39,14 @@ enum incli_exit incli_failed(const struct incli *c)
 	bool locked = !strcmp(c->err.class, LS_CLASS_LOCK_HELD) ||
 		      !strcmp(c->err.class, LS_CLASS_WINDOW_OPEN);
 
+	if (c->err.code == -EPIPE) {
+		fputs("lockstep-agent: the agent has ended: see what is done when it runs again "
+		      "(lockstep-agent status)\n",
+		      stderr);
+		return INCLI_NO_AGENT;
+	}
 	fprintf(stderr, "lockstep-agent: %s%s\n", c->err.text,
-		locked ? "; nothing was changed: try again when it is done" : "");
+		locked ? "; nothing was changed" : "");
 	return locked ? INCLI_LOCKED : INCLI_FAILED;
 }
 

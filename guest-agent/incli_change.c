@@ -233,6 +233,12 @@ static int change_blocks(struct incli *c, bool online, const struct incli_range 
 	if (!reply)
 		return -EREMOTEIO;
 	failures = tell_failures("memory", qmp_get_array(reply, "failed"));
+	if (failures)
+		fprintf(stderr,
+			"lockstep-agent: of %" PRId64 " blocks %d could not be changed, %" PRId64
+			" were: lockstep-agent status\n",
+			qmp_get_int(reply, "present", 0), failures,
+			qmp_get_int(reply, "changed", 0));
 	json_object_put(reply);
 	return failures;
 }

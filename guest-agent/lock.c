@@ -34,9 +34,12 @@ static bool mine_locked(const struct hotplug_lock *l, const char *txn)
 static int refuse_held_locked(const struct hotplug_lock *l, struct ls_err *err)
 {
 	if (l->window)
-		return class_set(err, -EBUSY, LS_CLASS_WINDOW_OPEN,
-				 "transaction %s has a migration window open", l->txn);
-	return class_set(err, -EBUSY, LS_CLASS_LOCK_HELD, "transaction %s holds the hotplug lock",
+		return class_set(
+			err, -EBUSY, LS_CLASS_WINDOW_OPEN,
+			"transaction %s has a migration window open: try again when it is closed",
+			l->txn);
+	return class_set(err, -EBUSY, LS_CLASS_LOCK_HELD,
+			 "transaction %s holds the hotplug lock: try again when it is free",
 			 l->txn);
 }
 

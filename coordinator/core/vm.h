@@ -166,6 +166,7 @@ enum {
  *
  * Guest side, as the agent said; @agent_answers tells whether it did this time:
  * @agent:       kind last seen; @agent_text: why it did not answer, in words
+ * @guard:       whom the agent keeps from sysfs: "hold" ... "advisory"; empty: not known
  * @lock_txn:    who holds the hotplug lock; @window_txn: whose window is open
  * @epoch:       highest seen by the agent
  * @lease_ms:    left of the lock's or the window's lease
@@ -197,6 +198,7 @@ struct vm {
 	enum vm_agent agent;
 	bool agent_answers;
 	char agent_text[160];
+	char guard[LS_NAME_BYTES];
 	char lock_txn[LS_TXN_BYTES];
 	char window_txn[LS_TXN_BYTES];
 	bool restore_pending;

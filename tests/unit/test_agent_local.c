@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,6 +70,26 @@ static struct qmp *connect_host(const struct fixture *f)
 	return q;
 }
 
+static int start_agent(struct fixture *f)
+{
+	if (agent_init(&f->agent, &f->opt, f->sysfs, NULL) < 0)
+		return -1;
+	f->agent.model.workers.ops = &fake_machine;
+	f->agent.model.pause_ms = 0;
+	if (pthread_create(&f->thread, NULL, agent_thread, &f->agent))
+		return -1;
+	f->q = connect_host(f);
+	return 0;
+}
+
+static int end_agent(struct fixture *f)
+{
+	qmp_close(f->q);
+	agent_stop(&f->agent);
+	pthread_join(f->thread, NULL);
+	return agent_done(&f->agent);
+}
+
 /* CPUs 0-3, of which 0-2 are online, and 4 blocks offline. */
 static int setup(void **state)
 {
@@ -81,15 +102,8 @@ static int setup(void **state)
 	f.opt = (struct agent_options){ .state_dir = f.dir, .local = true };
 	fake_init(&f.kernel, 4, 3, 4);
 	f.sysfs = sysfs_new_ops(&fake_ops, &f.kernel);
-	if (agent_init(&f.agent, &f.opt, f.sysfs, NULL) < 0)
-		return -1;
-	f.agent.model.workers.ops = &fake_machine;
-	f.agent.model.pause_ms = 0;
-	if (pthread_create(&f.thread, NULL, agent_thread, &f.agent))
-		return -1;
-	f.q = connect_host(&f);
 	*state = &f;
-	return 0;
+	return start_agent(&f);
 }
 
 static int teardown(void **state)
@@ -97,10 +111,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 	char command[96];
 
-	qmp_close(f->q);
-	agent_stop(&f->agent);
-	pthread_join(f->thread, NULL);
-	if (agent_done(&f->agent) < 0)
+	if (end_agent(f) < 0)
 		return -1;
 	sysfs_free(f->sysfs);
 	fake_done(&f->kernel);
@@ -217,23 +228,49 @@ static void test_when_a_cpu_is_out_of_step_then_status_says_what_heals_it(void *
 	expect_text(f, "nothing is out of step\n");
 }
 
+/* A watcher's subscription has no sign of its own: change until it has seen one. */
+static void await_line(struct fixture *f, int out, char *line, size_t size)
+{
+	struct pollfd pfd = { .fd = out, .events = POLLIN };
+	ssize_t n;
+
+	while (poll(&pfd, 1, 0) == 0) {
+		ask_host(f, "lockstep-lock", "{\"txn\": \"t1\", \"epoch\": 1, \"lease-ms\": 5000}");
+		ask_host(f, "lockstep-unlock", "{\"txn\": \"t1\"}");
+	}
+	n = read(out, line, size - 1);
+	assert_true(n > 0);
+	line[n] = '\0';
+}
+
 /* Whoever watches sees the change that another command makes. */
 static void test_when_something_changes_then_a_watcher_sees_it(void **state)
 {
 	struct fixture *f = *state;
-	char line[64] = "";
+	char line[64];
 	int out;
 	pid_t pid = begin_command(f, "watch 1", &out);
 
-	/* Its subscription has no sign of its own: change until it has seen one. */
-	while (waitpid(pid, NULL, WNOHANG) == 0) {
-		ask_host(f, "lockstep-lock", "{\"txn\": \"t1\", \"epoch\": 1, \"lease-ms\": 5000}");
-		ask_host(f, "lockstep-unlock", "{\"txn\": \"t1\"}");
-	}
-	assert_true(read(out, line, sizeof(line) - 1) > 0);
-	close(out);
+	await_line(f, out, line, sizeof(line));
 	if (strcmp(line, "lock held\n") != 0)
 		assert_string_equal(line, "lock free\n");
+	assert_int_equal(end_command(f, pid, out), INCLI_OK);
+}
+
+/* The agent ends: its watcher does, too, and says why. */
+static void test_when_the_agent_ends_then_a_watcher_says_so(void **state)
+{
+	struct fixture *f = *state;
+	char line[64];
+	int out, status;
+	pid_t pid = begin_command(f, "watch", &out);
+
+	await_line(f, out, line, sizeof(line));
+	assert_int_equal(end_agent(f), 0);
+	status = end_command(f, pid, out);
+	assert_int_equal(start_agent(f), 0);
+	assert_int_equal(status, INCLI_NO_AGENT);
+	expect_text(f, "the agent has ended: ");
 }
 
 /* ---- changing ------------------------------------------------------------------------ */
@@ -268,6 +305,11 @@ static void test_when_blocks_are_named_then_those_blocks_change(void **state)
 {
 	struct fixture *f = *state;
 
+	fake_fail(&f->kernel, "devices/system/memory/memory1/state", 0, 99, -EINVAL);
+	assert_int_equal(command(f, "online memory 0-2"), INCLI_FAILED);
+	expect_text(f, "of 3 blocks 1 could not be changed, 2 were");
+	fake_fail(&f->kernel, "", 0, 0, 0);
+	assert_int_equal(command(f, "offline memory 0 2"), INCLI_OK);
 	assert_int_equal(command(f, "online memory 1 memory3"), INCLI_OK);
 	assert_true(block_is(f, 0, "offline\n"));
 	assert_true(block_is(f, 1, "online\n"));
@@ -285,7 +327,8 @@ static void test_when_the_host_has_the_lock_then_the_command_is_refused(void **s
 
 	ask_host(f, "lockstep-lock", "{\"txn\": \"t7\", \"epoch\": 3, \"lease-ms\": 5000}");
 	assert_int_equal(command(f, "online cpu 3"), INCLI_LOCKED);
-	expect_text(f, "transaction t7 holds the hotplug lock; nothing was changed");
+	expect_text(f, "transaction t7 holds the hotplug lock: try again when it is free; nothing "
+		       "was changed");
 	assert_int_equal(command(f, "doctor --fix"), INCLI_LOCKED);
 	assert_int_equal(command(f, "status"), INCLI_OK);
 	expect_text(f, "lock     held by t7");
@@ -509,6 +552,7 @@ int main(void)
 		LOCAL_TEST(test_when_status_is_asked_then_the_guest_is_shown),
 		LOCAL_TEST(test_when_a_cpu_is_out_of_step_then_status_says_what_heals_it),
 		LOCAL_TEST(test_when_something_changes_then_a_watcher_sees_it),
+		LOCAL_TEST(test_when_the_agent_ends_then_a_watcher_says_so),
 		LOCAL_TEST(test_when_cpus_are_named_then_they_change_and_the_lock_is_free),
 		LOCAL_TEST(test_when_blocks_are_named_then_those_blocks_change),
 		LOCAL_TEST(test_when_the_host_has_the_lock_then_the_command_is_refused),
