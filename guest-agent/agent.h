@@ -5,7 +5,7 @@
  *	agent.c    options, help, the log                          (the program)
  *	run.c      one agent from start to end                     (loop thread)
  *	serve.c    clients: virtio-serial, unix sockets, events    (loop thread)
- *	ops.c      lockstep's verbs      } admitted in the loop, worked on in the
+ *	ops*.c     lockstep's verbs      } admitted in the loop, worked on in the
  *	qga.c      QEMU's verbs          } transaction thread, answered in the loop
  *	guard.c    keeps others from hotplugging                   (a thread of its own)
  *	request.c  the way there and back
@@ -151,6 +151,8 @@ void agent_scan(struct agent *a);
 
 /* Tell subscribers; from any thread. */
 void agent_tell(void *agent, const struct change *change);
+/* The hotplug lock is "held" or "free" now. */
+void agent_tell_lock(struct agent *a, const char *state);
 
 /* ---- serve.c -------------------------------------------------------------- */
 

@@ -15,11 +15,6 @@
 #include "model.h"
 #include "view.h"
 
-static void tell_lock(struct agent *a, const char *state)
-{
-	agent_tell(a, &(struct change){ "lock", -1, 1, state, "agent" });
-}
-
 static void run(struct job *job)
 {
 	struct request *rq = (struct request *)job;
@@ -52,7 +47,7 @@ static void done(struct job *job)
 	struct request *rq = (struct request *)job;
 
 	if (rq->pinned && lock_unpin(&rq->agent->lock))
-		tell_lock(rq->agent, "free");
+		agent_tell_lock(rq->agent, "free");
 	answer(rq);
 	rq->agent->finished = true;
 	free(rq);

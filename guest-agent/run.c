@@ -52,6 +52,11 @@ void agent_tell(void *agent, const struct change *change)
 	work_kick(a->work);
 }
 
+void agent_tell_lock(struct agent *a, const char *state)
+{
+	agent_tell(a, &(struct change){ "lock", -1, 1, state, "agent" });
+}
+
 /* ---- scans --------------------------------------------------------------- */
 
 struct scan_job {
@@ -136,7 +141,7 @@ static void write_out(void *arg, int change)
 		return;
 	}
 	if (lock_unpin(&a->lock))
-		agent_tell(a, &(struct change){ "lock", -1, 1, "free", "agent" });
+		agent_tell_lock(a, "free");
 	agent_scan(a);
 }
 
@@ -174,7 +179,7 @@ void agent_expire(void *agent)
 	serve_drain(a);
 	if (lock_expire(&a->lock, qmp_now_ms())) {
 		log_warning("lock: its lease has run out");
-		agent_tell(a, &(struct change){ "lock", -1, 1, "free", "agent" });
+		agent_tell_lock(a, "free");
 	}
 	if (window_expire(&a->window, qmp_now_ms()))
 		ops_close_expired(a);
