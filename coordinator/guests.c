@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lockstep/vsock.h>
+
 struct parse {
 	struct guest *g;
 	struct ls_err *err;
@@ -28,6 +30,7 @@ static bool has_port(const char *where)
 int guest_address_check(const char *address, struct ls_err *err)
 {
 	const char *path = !strncmp(address, "unix:", 5) ? address + 5 : address;
+	struct sockaddr_vm vsock;
 
 	if (strlen(address) >= GUEST_ADDRESS_BYTES)
 		return ls_err_set(err, -EINVAL, "an address has at most %d characters",
@@ -36,6 +39,9 @@ int guest_address_check(const char *address, struct ls_err *err)
 		return ls_err_set(err, -EINVAL, "an address is empty");
 	if (!strncmp(address, "tcp:", 4) && !has_port(address + 4))
 		return ls_err_set(err, -EINVAL, "%s: tcp:HOST:PORT is meant", address);
+	if (!strncmp(address, "vsock:", 6) &&
+	    (ls_vsock_parse(address + 6, &vsock) < 0 || vsock.svm_cid == VMADDR_CID_ANY))
+		return ls_err_set(err, -EINVAL, "%s: vsock:CID:PORT is meant", address);
 	if (!strncmp(address, "ssh:", 4) && !strstr(address + 4, ":/"))
 		return ls_err_set(err, -EINVAL, "%s: ssh:HOST:/PATH is meant", address);
 	return 0;

@@ -17,7 +17,7 @@
 /* clang-format off */
 static const struct argp_option options[] = {
 	{ "qmp",     'q', "ADDRESS", 0, "QEMU's monitor: unix:PATH, tcp:HOST:PORT, ssh:HOST:PATH", 10 },
-	{ "agent",   'a', "ADDRESS", 0, "the agent's channel, an address as for --qmp; without it the guest's side is "
+	{ "agent",   'a', "ADDRESS", 0, "the agent's channel, an address as for --qmp or vsock:CID:PORT; without it the guest's side is "
 	                                "neither driven nor checked", 10 },
 	{ "guests",  'd', "DIR",     0, "where the names of guests are (default: $LOCKSTEP_GUESTS_D, "
 	                                GUESTS_DIR ")", 10 },

@@ -165,8 +165,8 @@ const char *qmp_state_name(enum qmp_state s);
 
 /**
  * qmp_open() - Connect, and negotiate until the session is ready
- * @address:     "unix:PATH" or a plain path, "tcp:HOST:PORT", "fd:N" (ownership
- *               passes, also on failure), "ssh:HOST:PATH"; borrowed
+ * @address:     "unix:PATH" or a plain path, "tcp:HOST:PORT", "vsock:CID:PORT", "fd:N"
+ *               (ownership passes, also on failure), "ssh:HOST:PATH"; borrowed
  * @options:     NULL: QMP, no OOB, default limits; borrowed
  * @deadline_ms: for all of it
  * @err:         names the address and what was seen there; may be NULL

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The kinds of address: unix:PATH, tcp:HOST:PORT, fd:N, ssh:HOST:PATH.
+ * The kinds of address: unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, fd:N, ssh:HOST:PATH.
  *
- * A row of the table begins to connect; what cannot be done at once (a TCP
- * handshake, ssh's start) is done by transport_step() when something happens.
+ * A row of the table begins to connect; what cannot be done at once (a handshake,
+ * ssh's start) is done by transport_step() when something happens.
  */
 #include "transport.h"
 
@@ -21,6 +21,7 @@
 
 #include <lockstep/cleanup.h>
 #include <lockstep/limits.h>
+#include <lockstep/vsock.h>
 
 #include "ssh.h"
 
@@ -90,7 +91,7 @@ static int open_fd(struct transport *t, const char *rest, const struct how *how,
 	return 0;
 }
 
-/* ---- tcp -------------------------------------------------------------- */
+/* ---- what takes time to connect ---------------------------------------- */
 
 static int watch_sock(struct transport *t, int op)
 {
@@ -110,30 +111,23 @@ static int open_set(struct transport *t, struct ls_err *err)
 	return 0;
 }
 
-/* Begin with the next address of the name that lets us begin. */
-static int tcp_next(struct transport *t, int last)
+/* Begin to connect @t->sock: 0, or -errno and it is closed. */
+static int sock_begin(struct transport *t, const struct sockaddr *to, socklen_t len)
 {
-	int one = 1;
+	int r;
 
-	for (; t->host; t->host = t->host->ai_next) {
-		t->sock = socket(t->host->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (t->sock < 0) {
-			last = -errno;
-			continue;
-		}
-		setsockopt(t->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		if (!connect(t->sock, t->host->ai_addr, t->host->ai_addrlen) ||
-		    errno == EINPROGRESS) {
-			t->want_out = true; /* writable means: decided */
-			return watch_sock(t, EPOLL_CTL_ADD);
-		}
-		last = -errno;
+	t->want_out = true; /* writable means: decided */
+	if (!connect(t->sock, to, len) || errno == EINPROGRESS)
+		r = watch_sock(t, EPOLL_CTL_ADD);
+	else
+		r = -errno;
+	if (r < 0)
 		close(ls_steal_fd(&t->sock));
-	}
-	return last;
+	return r;
 }
 
-static int tcp_step(struct transport *t, struct ls_err *err)
+/* How it went: 1 connected, 0 not decided yet, -errno and it is closed. */
+static int sock_step(struct transport *t)
 {
 	struct pollfd pfd = { .fd = t->sock, .events = POLLOUT };
 	socklen_t len = sizeof(int);
@@ -146,8 +140,38 @@ static int tcp_step(struct transport *t, struct ls_err *err)
 	if (!r)
 		return 1;
 	close(ls_steal_fd(&t->sock));
+	return -r;
+}
+
+/* ---- tcp -------------------------------------------------------------- */
+
+/* Begin with the next address of the name that lets us begin. */
+static int tcp_next(struct transport *t, int last)
+{
+	int one = 1;
+
+	for (; t->host; t->host = t->host->ai_next) {
+		t->sock = socket(t->host->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (t->sock < 0) {
+			last = -errno;
+			continue;
+		}
+		setsockopt(t->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		last = sock_begin(t, t->host->ai_addr, t->host->ai_addrlen);
+		if (last == 0)
+			return 0;
+	}
+	return last;
+}
+
+static int tcp_step(struct transport *t, struct ls_err *err)
+{
+	int r = sock_step(t);
+
+	if (r >= 0)
+		return r;
 	t->host = t->host->ai_next;
-	r = tcp_next(t, -r);
+	r = tcp_next(t, r);
 	if (r < 0)
 		return ls_err_set(err, r, "%s", strerror(-r));
 	return 0;
@@ -195,6 +219,48 @@ static int open_tcp(struct transport *t, const char *rest, const struct how *how
 	return r < 0 ? ls_err_set(err, r, "%s", strerror(-r)) : 0;
 }
 
+/* ---- vsock ------------------------------------------------------------ */
+
+static int vsock_failed(struct ls_err *err, int code)
+{
+	switch (-code) {
+	case EAFNOSUPPORT:
+		return ls_err_set(err, code, "this kernel has no vsock; try: modprobe vhost_vsock");
+	case ENODEV:
+		return ls_err_set(err, code, "no guest has this CID");
+	case ECONNRESET:
+		return ls_err_set(err, -ECONNREFUSED, "nobody listens on that port");
+	default:
+		return ls_err_set(err, code, "%s", strerror(-code));
+	}
+}
+
+static int open_vsock(struct transport *t, const char *rest, const struct how *how,
+		      struct ls_err *err)
+{
+	struct sockaddr_vm to;
+	int r;
+
+	(void)how;
+	if (ls_vsock_parse(rest, &to) < 0 || to.svm_cid == VMADDR_CID_ANY)
+		return ls_err_set(err, -EINVAL, "want vsock:CID:PORT, both numbers");
+	if (open_set(t, err) < 0)
+		return -ENFILE;
+	t->vsock = t->socket = true;
+	t->sock = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (t->sock < 0)
+		return vsock_failed(err, -errno);
+	r = sock_begin(t, (const struct sockaddr *)&to, sizeof(to));
+	return r < 0 ? vsock_failed(err, r) : 0;
+}
+
+static int vsock_step(struct transport *t, struct ls_err *err)
+{
+	int r = sock_step(t);
+
+	return r < 0 ? vsock_failed(err, r) : r;
+}
+
 /* ---- ssh -------------------------------------------------------------- */
 
 static int open_ssh(struct transport *t, const char *rest, const struct how *how,
@@ -228,10 +294,11 @@ static const struct {
 	const char *prefix;
 	open_fn open;
 } transports[] = {
-	{ "unix:", open_unix },
-	{ "tcp:",  open_tcp },
-	{ "fd:",   open_fd },
-	{ "ssh:",  open_ssh },
+	{ "unix:",  open_unix },
+	{ "tcp:",   open_tcp },
+	{ "vsock:", open_vsock },
+	{ "fd:",    open_fd },
+	{ "ssh:",   open_ssh },
 };
 /* clang-format on */
 
@@ -262,12 +329,17 @@ int transport_open(struct transport *t, const char *address, bool may_block, uin
 	return r;
 }
 
+static int pending_step(struct transport *t, struct ls_err *err)
+{
+	if (t->ssh)
+		return ssh_transport_step(t, err);
+	return t->vsock ? vsock_step(t, err) : tcp_step(t, err);
+}
+
 int transport_step(struct transport *t, struct ls_err *err)
 {
-	int r = 1;
+	int r = t->pending ? pending_step(t, err) : 1;
 
-	if (t->pending)
-		r = t->ssh ? ssh_transport_step(t, err) : tcp_step(t, err);
 	if (r == 1 && t->pending) {
 		t->pending = false;
 		transport_want_out(t, false);

@@ -18,10 +18,11 @@ struct ssh;
 /**
  * struct transport - One connection, perhaps still on its way
  * @sock:     the connected or connecting descriptor, -1 while there is none
- * @set:      an epoll set around everything that must be watched (tcp, ssh), so
+ * @set:      an epoll set around everything that must be watched (tcp, vsock, ssh), so
  *            that the user's descriptor stays the same while attempts change; -1
  *            where @sock is all there is
  * @socket:   @sock is a socket, not a character device: send() and recv() work
+ * @vsock:    it goes to a guest by AF_VSOCK
  * @pending:  not connected yet
  * @want_out: bytes are waiting to be written
  * @hosts:    tcp: all addresses of the name; @host: the one being tried
@@ -31,6 +32,7 @@ struct transport {
 	int sock;
 	int set;
 	bool socket;
+	bool vsock;
 	bool pending;
 	bool want_out;
 	struct addrinfo *hosts, *host;
