@@ -21,6 +21,7 @@
 #include "expedite.h"
 #include "hooks.h"
 #include "incli.h"
+#include "local.h"
 #include "sysfs.h"
 
 #define DEFAULT_PORT  "/dev/virtio-ports/" LS_WIRE_CHANNEL
@@ -57,13 +58,17 @@ static const char help[] =
 	"\n"
 	"  -m, --method METHOD  how the host reaches us:\n"
 	"                         virtio-serial  a port of the guest (default)\n"
+	"                         vsock-listen   a vsock port of the guest; only the host\n"
+	"                                        (CID 2) is let in\n"
 	"                         unix-listen    a socket in the guest\n"
 	"  -p, --path PATH      of the port or socket; without udev the port is looked up\n"
-	"                       by the last part of PATH\n"
+	"                       by the last part of PATH. With vsock-listen: PORT or CID:PORT\n"
 	"                       (default " DEFAULT_PORT ")\n"
 	"  -t, --statedir DIR   keeps an open migration window over a restart of the agent,\n"
 	"                       and the socket for the commands below;\n"
 	"                       must not outlive a boot (default " DEFAULT_STATE ")\n"
+	"      --local-group GROUP  the members of this group may use status, watch and doctor\n"
+	"                       (without --fix), too; by default nobody but root\n"
 	"      --hooks DIR      programs of the guest that are asked and told of every change\n"
 	"                       (default " HOOKS_DIR "; see docs/hooks.md)\n"
 	"      --hook-ms N      how long one of them may take (default 10000)\n"
@@ -91,6 +96,7 @@ static const char help[] =
 	"  -device virtio-serial -chardev socket,id=ls,path=/run/vm1.agent,server=on,wait=off\n"
 	"  -device virtserialport,chardev=ls,name=" LS_WIRE_CHANNEL "\n"
 	"and then `lockstep status --agent /run/vm1.agent ...` shows what the agent says.\n"
+	"With vsock: -device vhost-vsock-pci,guest-cid=3 and --agent vsock:3:PORT\n"
 	"\n"
 	"SIGTERM ends it with status 0. An open window stays open: its lease goes on when\n"
 	"the agent is started again.\n"
@@ -104,6 +110,7 @@ enum {
 	OPT_GUARD,
 	OPT_GUARD_BOUND,
 	OPT_EXPEDITE,
+	OPT_LOCAL_GROUP,
 };
 
 static const struct option long_options[] = {
@@ -113,6 +120,7 @@ static const struct option long_options[] = {
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "syslog", no_argument, NULL, OPT_SYSLOG },
 	{ "sysfs", required_argument, NULL, OPT_SYSFS },
+	{ "local-group", required_argument, NULL, OPT_LOCAL_GROUP },
 	{ "hooks", required_argument, NULL, OPT_HOOKS },
 	{ "hook-ms", required_argument, NULL, OPT_HOOK_MS },
 	{ "guard", required_argument, NULL, OPT_GUARD },
@@ -181,6 +189,10 @@ static int one_option(int c, struct agent_options *opt)
 	case OPT_SYSLOG:
 		log_to_syslog = true;
 		return -1;
+	case OPT_LOCAL_GROUP:
+		if (local_group(optarg, &opt->local_gid) < 0)
+			return usage("--local-group: this guest has no group ", optarg);
+		return -1;
 	case OPT_HOOKS:
 		opt->hooks_dir = optarg;
 		return -1;
@@ -213,11 +225,13 @@ static int one_option(int c, struct agent_options *opt)
 static int check_options(struct agent_options *opt)
 {
 	bool port = !strcmp(opt->method, "virtio-serial");
+	bool vsock = !strcmp(opt->method, "vsock-listen");
 
-	if (!port && strcmp(opt->method, "unix-listen"))
+	if (!port && !vsock && strcmp(opt->method, "unix-listen"))
 		return usage("no such method: ", opt->method);
 	if (!opt->path && !port)
-		return usage("unix-listen needs a path: -p PATH", "");
+		return usage(opt->method,
+			     vsock ? " needs a port: -p PORT" : " needs a path: -p PATH");
 	if (!opt->path)
 		opt->path = DEFAULT_PORT;
 	return -1;

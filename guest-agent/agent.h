@@ -5,11 +5,12 @@
  *	agent.c    options, help, the log                          (the program)
  *	run.c      one agent from start to end                     (loop thread)
  *	serve.c    clients: virtio-serial, unix sockets, events    (loop thread)
+ *	vsock.c    the way from the host by AF_VSOCK               (loop thread)
  *	ops*.c     lockstep's verbs      } admitted in the loop, worked on in the
  *	qga.c      QEMU's verbs          } transaction thread, answered in the loop
  *	guard.c    keeps others from hotplugging                   (a thread of its own)
  *	request.c  the way there and back
- *	listen.c   unix sockets                                    (loop thread)
+ *	listen.c   sockets on which clients come                    (loop thread)
  *	local.c    the socket for the guest's own root               (loop thread)
  *	hooks.c, hook_*.c  the guest's programs                      (transaction thread)
  *	incli*.c   the other end of the local socket               (another process)
@@ -41,16 +42,25 @@ struct sysfs;
 struct work;
 
 #define AGENT_CLIENTS_MAX 16   /* unix-listen: at the same time */
+#define AGENT_MEMBERS_MAX 8    /* of them those who may only look */
 #define AGENT_CHANGES_MAX 1024 /* events not sent yet; they are hints, the first is enough */
+
+/* Who a client is; what it may ask for follows from that alone. */
+enum client_kind {
+	CLIENT_HOST,   /* at the other end of the port, or of vsock: all but the tests' switch */
+	CLIENT_ROOT,   /* on a socket of the guest's root: everything */
+	CLIENT_MEMBER, /* of the group that may look: what changes nothing */
+};
 
 /**
  * struct agent_options - What the command line says
- * @method:    "virtio-serial" or "unix-listen"; NULL: only agent_serve_fd()
- * @path:      of the port or the socket
+ * @method:    "virtio-serial", "vsock-listen" or "unix-listen"; NULL: only agent_serve_fd()
+ * @path:      of the port or the socket; vsock: [CID:]PORT
  * @state_dir: where the window is kept; NULL: nowhere
  * @hooks_dir: programs that are asked and told; NULL: none
  * @hook_ms:   how long one of them may take
  * @local:     serve the guest's own root on a socket in @state_dir
+ * @local_gid: and there the members of this group, who may look; 0: none
  * @signals:   end on SIGTERM and SIGINT
  * @guard:     what others' writes meet while the hotplug lock is held
  * @guard_bound_ms: a writer is held at most this long; 0: the default
@@ -64,6 +74,7 @@ struct agent_options {
 	const char *hooks_dir;
 	unsigned hook_ms;
 	bool local;
+	gid_t local_gid;
 	bool signals;
 	enum guard_mode guard;
 	unsigned guard_bound_ms;
@@ -159,22 +170,21 @@ void agent_tell_lock(struct agent *a, const char *state);
 int serve_open(struct agent *a, const struct agent_options *opt, struct ls_err *err);
 void serve_close(struct agent *a);
 /* One more client on a connected descriptor; ownership passes, also on failure. */
-int agent_serve_fd(struct agent *a, int fd);
+int agent_serve_fd(struct agent *a, int fd, enum client_kind kind);
 /* Read what clients have sent already: before a lease's end is acted on. */
 void serve_drain(struct agent *a);
 /* Replies were given: clients may send more. */
 void serve_refresh(struct agent *a);
 /* Send what agent_tell() has gathered. */
 void serve_changes(struct agent *a);
-/* Whether a client is on the host: on the port, not on a socket of the guest. */
-bool serve_from_host(const void *client);
+enum client_kind serve_kind(const void *client);
 /* This client wants events from now on. */
 void serve_subscribe(struct agent *a, void *client);
 
 /* ---- ops.c, qga.c ---------------------------------------------------------- */
 
-/* All verbs, made from the wire's table; ends with an empty row. */
-const struct qmp_verb *ops_verbs(void);
+/* All verbs as this kind of client has them; ends with an empty row. */
+const struct qmp_verb *ops_verbs(enum client_kind kind);
 /* QEMU's, to be put behind them. */
 extern const struct qmp_verb qga_verbs[];
 extern const unsigned qga_verbs_count;

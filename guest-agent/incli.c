@@ -286,7 +286,10 @@ static enum incli_exit unknown(const char *name)
 static enum incli_exit unreached(const char *path, const struct ls_err *err)
 {
 	if (err->code == -EACCES || err->code == -EPERM)
-		fprintf(stderr, "lockstep-agent: only root may use %s: try again as root\n", path);
+		fprintf(stderr,
+			"lockstep-agent: only root may use %s, and the group that the agent's "
+			"--local-group names: try again as root\n",
+			path);
 	else if (err->code == -ENOENT || err->code == -ECONNREFUSED)
 		fprintf(stderr,
 			"lockstep-agent: no agent serves %s: start one, or give its state "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Binding unix sockets, and letting clients in.
+ * Letting clients in, and binding unix sockets.
  */
 #include "listen.h"
 
@@ -23,15 +23,13 @@
 
 static void let_in(const struct listener *l, int fd)
 {
-	if (l->may && !l->may(fd)) {
+	int who = l->who ? l->who(l, fd) : CLIENT_ROOT;
+
+	if (who < 0)
 		close(fd);
-	} else if (l->agent->n_clients >= AGENT_CLIENTS_MAX) {
-		log_warning("%s: more than %d clients: one is turned away", l->path,
-			    AGENT_CLIENTS_MAX);
-		close(fd);
-	} else {
-		agent_serve_fd(l->agent, fd);
-	}
+	else if (agent_serve_fd(l->agent, fd, (enum client_kind)who) == -EBUSY)
+		log_warning("%s: %u clients: one more is turned away", l->path,
+			    l->agent->n_clients);
 }
 
 static void accept_ready(struct source *src, uint32_t events)
@@ -113,20 +111,29 @@ static int bind_listen(int fd, const char *path)
 	return r;
 }
 
-int listen_open(struct listener *l, struct agent *a, const char *path, bool (*may)(int fd),
+int listen_on(struct listener *l, struct agent *a, int fd, const char *name, listen_who_fn *who)
+{
+	int r;
+
+	*l = (struct listener){ .agent = a, .who = who };
+	l->src = (struct source){ fd, accept_ready, l, EPOLLIN | EPOLLET };
+	r = loop_add(&a->loop, &l->src);
+	if (r == 0)
+		snprintf(l->path, sizeof(l->path), "%s", name);
+	return r;
+}
+
+int listen_open(struct listener *l, struct agent *a, const char *path, listen_who_fn *who,
 		struct ls_err *err)
 {
 	ls_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r = fd < 0 ? -errno : bind_listen(fd, path);
 
-	l->src = (struct source){ fd, accept_ready, l, EPOLLIN | EPOLLET };
 	if (r == 0)
-		r = loop_add(&a->loop, &l->src);
+		r = listen_on(l, a, fd, path, who);
 	if (r < 0)
 		return ls_err_set(err, r, "socket %s: %s", path, strerror(-r));
-	l->agent = a;
-	l->may = may;
-	snprintf(l->path, sizeof(l->path), "%s", path);
+	l->file = true;
 	ls_steal_fd(&fd);
 	return 0;
 }
@@ -136,6 +143,7 @@ void listen_close(struct listener *l)
 	if (!l->path[0])
 		return;
 	close(l->src.fd);
-	unlink(l->path);
+	if (l->file)
+		unlink(l->path);
 	l->path[0] = '\0';
 }

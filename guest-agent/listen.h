@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Unix sockets on which clients come: the host's (--method unix-listen) and the one for
- * the guest's own root.
+ * Sockets on which clients come: the host's (--method unix-listen, vsock-listen) and the
+ * one for the guest's own root.
  */
 #ifndef AGENT_LISTEN_H
 #define AGENT_LISTEN_H
@@ -14,19 +14,27 @@
 #include "loop.h"
 
 struct agent;
+struct listener;
 struct ls_err;
+
+typedef int listen_who_fn(const struct listener *l, int fd);
 
 /**
  * struct listener - A socket that listens
  * @agent: gets the clients
- * @may:   whether who has connected may come; NULL: the socket's mode has decided
- * @path:  of the socket; "": it is not open
+ * @who:   which kind of client has connected (enum client_kind), -EACCES if it may not
+ *         come; NULL: the socket's mode has decided, and it is root
+ * @gid:   for @who: the group that may look
+ * @file:  it is a unix socket, and its file is to be removed
+ * @path:  of the socket, or what else to call it; "": it is not open
  * @src:   in the agent's loop, edge-triggered: who cannot be let in for want of a
  *         descriptor waits, and the loop sleeps
  */
 struct listener {
 	struct agent *agent;
-	bool (*may)(int fd);
+	listen_who_fn *who;
+	gid_t gid;
+	bool file;
 	char path[LS_PATH_BYTES];
 	struct source src;
 };
@@ -39,8 +47,12 @@ struct listener {
  *
  * Return: 0 or -errno.
  */
-int listen_open(struct listener *l, struct agent *a, const char *path, bool (*may)(int fd),
+int listen_open(struct listener *l, struct agent *a, const char *path, listen_who_fn *who,
 		struct ls_err *err);
+
+/* The same for a socket that is bound already; ownership passes if 0 is returned. */
+int listen_on(struct listener *l, struct agent *a, int fd, const char *name, listen_who_fn *who);
+
 /* Also one that is not open. */
 void listen_close(struct listener *l);
 

@@ -254,7 +254,7 @@ static void op_fail(struct qmp_call *call, struct json_object *args, void *arg)
 {
 	struct qmp_peer *peer = qmp_call_peer(call);
 
-	if (!peer || serve_from_host(qmp_peer_data(peer)))
+	if (!peer || serve_kind(qmp_peer_data(peer)) != CLIENT_ROOT)
 		qmp_reply_error(call, "GenericError", "lockstep-fail is for the guest itself");
 	else
 		request_start(arg, call, args, 0, work_fail);
@@ -281,10 +281,10 @@ static const qmp_verb_fn handlers[] = {
 static_assert(sizeof(handlers) / sizeof(handlers[0]) == LS_WIRE_COMMAND_COUNT, "a handler each");
 
 #define QGA_VERBS_MAX 16
+#define VERBS_MAX     (LS_WIRE_COMMAND_COUNT + QGA_VERBS_MAX)
 
-const struct qmp_verb *ops_verbs(void)
+static void all_verbs(struct qmp_verb verbs[VERBS_MAX + 1])
 {
-	static struct qmp_verb verbs[LS_WIRE_COMMAND_COUNT + QGA_VERBS_MAX + 1];
 	unsigned i;
 
 	assert(qga_verbs_count <= QGA_VERBS_MAX);
@@ -292,5 +292,52 @@ const struct qmp_verb *ops_verbs(void)
 		verbs[i] = (struct qmp_verb){ ls_wire[i].name, handlers[i], ls_wire[i].args,
 					      ls_wire[i].n_args };
 	memcpy(verbs + i, qga_verbs, qga_verbs_count * sizeof(*verbs));
-	return verbs;
+}
+
+/* ---- those who may only look ------------------------------------------------------ */
+
+/* Whatever is not named here is for root: a new verb is, until somebody thinks about it. */
+static const char *const looks[] = {
+	"lockstep-status",
+	"lockstep-subscribe",
+	"guest-ping",
+	"guest-info",
+	"guest-get-vcpus",
+	"guest-get-memory-blocks",
+	"guest-get-memory-block-info",
+};
+
+static void op_refused(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(void)args;
+	(void)arg;
+	qmp_reply_error(call, "GenericError", "%s: only root may; nothing was changed",
+			qmp_call_name(call));
+}
+
+static void op_doctor_look(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(qmp_get_bool(args, "fix", false) ? op_refused : op_doctor)(call, args, arg);
+}
+
+static qmp_verb_fn as_member(const struct qmp_verb *v)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
+		if (!strcmp(v->name, looks[i]))
+			return v->fn;
+	return v->fn == op_doctor ? op_doctor_look : op_refused;
+}
+
+const struct qmp_verb *ops_verbs(enum client_kind kind)
+{
+	static struct qmp_verb all[VERBS_MAX + 1], member[VERBS_MAX + 1];
+	struct qmp_verb *v;
+
+	all_verbs(all);
+	all_verbs(member);
+	for (v = member; v->name; v++)
+		v->fn = as_member(v);
+	return kind == CLIENT_MEMBER ? member : all;
 }

@@ -92,7 +92,7 @@ static void op_info(struct qmp_call *call, struct json_object *args, void *arg)
 	(void)arg;
 	add_command(list, "guest-sync");
 	add_command(list, "guest-sync-delimited");
-	for (v = ops_verbs(); v->name; v++)
+	for (v = ops_verbs(CLIENT_ROOT); v->name; v++)
 		add_command(list, v->name);
 	o = object_with("version", json_object_new_string(LOCKSTEP_VERSION));
 	json_object_object_add(o, "supported_commands", list);

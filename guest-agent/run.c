@@ -332,7 +332,7 @@ static void check_rights(const char *sysfs_root)
 static int open_local(struct agent *a, const struct agent_options *opt, struct ls_err *err)
 {
 	struct ls_err local = { 0 };
-	int r = opt->local ? local_open(a, opt->state_dir, &local) : 0;
+	int r = opt->local ? local_open(a, opt->state_dir, opt->local_gid, &local) : 0;
 
 	if (r == -EADDRINUSE)
 		return ls_err_set(err, r, "%s", local.text);

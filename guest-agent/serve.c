@@ -38,6 +38,8 @@
 #include <lockstep/log.h>
 #include <lockstep/wire.h>
 
+#include "vsock.h"
+
 #define REQUEST_BYTES_MAX (1024 * 1024) /* 65536 memory blocks by number fit */
 #define REQUEST_DEPTH_MAX 16
 #define PORT_NAMES	  "/sys/class/virtio-ports"
@@ -49,6 +51,7 @@
  * @src:        its descriptor in the loop
  * @peer:       the session; a port may be without one
  * @port:       outlives its sessions
+ * @kind:       who it is, and so what it may do
  * @early:      port: what was read last came while it polled as HUP
  * @subscribed: wants events
  */
@@ -58,6 +61,7 @@ struct client {
 	struct source src;
 	struct qmp_peer *peer;
 	bool port;
+	enum client_kind kind;
 	bool early;
 	bool subscribed;
 };
@@ -80,7 +84,7 @@ static int begin_session(struct client *c, int fd)
 {
 	const struct qmp_peer_options opt = {
 		.dialect = QMP_DIALECT_QGA,
-		.verbs = ops_verbs(),
+		.verbs = ops_verbs(c->kind),
 		.arg = c->agent,
 		.limits = { .bytes = REQUEST_BYTES_MAX, .depth = REQUEST_DEPTH_MAX },
 	};
@@ -161,7 +165,7 @@ static void port_ready(struct source *src, uint32_t events)
 	dispatch(c, (events & EPOLLIN ? POLLIN : 0) | (events & EPOLLOUT ? POLLOUT : 0));
 }
 
-static struct client *client_new(struct agent *a, int fd, bool port)
+static struct client *client_new(struct agent *a, int fd, bool port, enum client_kind kind)
 {
 	struct client *c = calloc(1, sizeof(*c));
 
@@ -169,6 +173,7 @@ static struct client *client_new(struct agent *a, int fd, bool port)
 		return NULL;
 	c->agent = a;
 	c->port = port;
+	c->kind = kind;
 	c->src = (struct source){ fd, port ? port_ready : connection_ready, c, EPOLLIN };
 	if (port)
 		c->src.events |= EPOLLET;
@@ -182,14 +187,27 @@ static struct client *client_new(struct agent *a, int fd, bool port)
 	return c;
 }
 
-int agent_serve_fd(struct agent *a, int fd)
+/* Those who may only look leave room for the others. */
+static bool is_full(const struct agent *a, enum client_kind kind)
 {
-	struct client *c = client_new(a, fd, false);
+	const struct client *c;
+	unsigned n = 0;
+
+	for (c = a->clients; c; c = c->next)
+		n += c->kind == kind;
+	return a->n_clients >= AGENT_CLIENTS_MAX ||
+	       (kind == CLIENT_MEMBER && n >= AGENT_MEMBERS_MAX);
+}
+
+int agent_serve_fd(struct agent *a, int fd, enum client_kind kind)
+{
+	bool full = is_full(a, kind);
+	struct client *c = full ? NULL : client_new(a, fd, false, kind);
 	int r;
 
 	if (!c) {
 		close(fd);
-		return -ENOMEM;
+		return full ? -EBUSY : -ENOMEM;
 	}
 	r = begin_session(c, fd);
 	if (r < 0)
@@ -228,11 +246,11 @@ void serve_subscribe(struct agent *a, void *client)
 	c->subscribed = true;
 }
 
-bool serve_from_host(const void *client)
+enum client_kind serve_kind(const void *client)
 {
 	const struct client *c = client;
 
-	return c->port;
+	return c->kind;
 }
 
 static struct json_object *change_object(const struct change *c)
@@ -321,7 +339,7 @@ static int open_port(struct agent *a, const char *path, struct ls_err *err)
 	if (fd < 0)
 		return ls_err_set(err, -errno, "port %s: %s%s", path, strerror(errno),
 				  port_advice(errno));
-	if (client_new(a, fd, true))
+	if (client_new(a, fd, true, CLIENT_HOST))
 		return 0;
 	close(fd);
 	return ls_err_set(err, -ENOMEM, "port %s: cannot be polled", path);
@@ -345,6 +363,8 @@ int serve_open(struct agent *a, const struct agent_options *opt, struct ls_err *
 		return 0;
 	if (!strcmp(opt->method, "virtio-serial"))
 		return open_port(a, opt->path, err);
+	if (!strcmp(opt->method, "vsock-listen"))
+		return vsock_open(a, opt->path, err);
 	return open_unix(a, opt->path, err);
 }
 

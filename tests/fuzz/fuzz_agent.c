@@ -184,7 +184,7 @@ static struct json_object *make_value(struct input *in, const struct qmp_field *
 static struct json_object *make_request(struct input *in)
 {
 	struct json_object *o = json_object_new_object(), *args = json_object_new_object();
-	const struct qmp_verb *v = ops_verbs();
+	const struct qmp_verb *v = ops_verbs(CLIENT_HOST);
 	unsigned i, n = 0;
 
 	while (v[n].name)
@@ -315,7 +315,7 @@ static void begin(struct input *in)
 	r.agent.model.pause_ms = 0;
 	r.agent.loop.on_timer = on_timer;
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-	must(agent_serve_fd(&r.agent, fds[1]) == 0);
+	must(agent_serve_fd(&r.agent, fds[1], CLIENT_HOST) == 0);
 	r.fd = fds[0];
 	r.replies = qmp_framer_new(NULL);
 }

@@ -415,7 +415,7 @@ static void test_when_a_batch_stands_still_then_the_loop_puts_it_back(void **sta
 	start_agent(&g, true);
 	g.agent.expedite.limit_ms = 50;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(agent_serve_fd(&g.agent, pair[1]), 0);
+	assert_int_equal(agent_serve_fd(&g.agent, pair[1], CLIENT_ROOT), 0);
 	assert_int_equal(pthread_create(&g.thread, NULL, agent_thread, &g.agent), 0);
 	assert_int_equal(write(pair[0], ask, sizeof(ask) - 1), sizeof(ask) - 1);
 	assert_true(comes_to(&g, "2"));

@@ -62,7 +62,7 @@ static int attach(struct fixture *f)
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(agent_serve_fd(&f->agent, pair[1]), 0);
+	assert_int_equal(agent_serve_fd(&f->agent, pair[1], CLIENT_ROOT), 0);
 	return pair[0];
 }
 
