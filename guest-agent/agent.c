@@ -297,7 +297,7 @@ int main(int argc, char **argv)
 	while (r < 0 && (c = getopt_long(argc, argv, "+m:p:t:vVh", long_options, NULL)) >= 0)
 		r = one_option(c, &opt);
 	if (r < 0 && restore_only)
-		r = optind < argc ? usage("--expedite restore and a command: ", argv[optind])
+		r = optind < argc ? usage("--expedite restore takes no command: ", argv[optind])
 				  : restore(&opt);
 	if (r < 0 && optind < argc)
 		return (int)incli_run(argc - optind, argv + optind, opt.state_dir);
