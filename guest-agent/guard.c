@@ -122,6 +122,15 @@ static bool learn_own(struct guard *g, pid_t tid)
 	return own;
 }
 
+/* The loop is told of the first: there may be thousands. */
+static void meet(struct guard *g, pid_t tid)
+{
+	if (get(g->met))
+		return;
+	set(g->met, tid);
+	kick(g->news);
+}
+
 static void on_open(struct guard *g, int fan, const struct fanotify_event_metadata *ev)
 {
 	struct guard_open open = { .own = learn_own(g, ev->pid) };
@@ -134,6 +143,8 @@ static void on_open(struct guard *g, int fan, const struct fanotify_event_metada
 			    (opener_is_child(ev->pid, g->agent) || hooks_is_ours(ev->pid));
 	}
 	verdict = guard_judge(g->mode, engaged, &open);
+	if (verdict != GUARD_ALLOW && !open.hook)
+		meet(g, ev->pid);
 	if (verdict == GUARD_WAIT) {
 		hold(g, fan, ev->fd);
 		return;
@@ -346,6 +357,10 @@ void guard_engage(void *guard, bool held)
 {
 	struct guard *g = guard;
 
+	if (held) {
+		set(g->met, 0);
+		set(g->met_told, false);
+	}
 	set(g->engaged, held);
 	kick(g->wake);
 }
@@ -377,6 +392,15 @@ struct cpus guard_intents(void *guard)
 	for (i = 0; i < sizeof(taken.bits) / sizeof(taken.bits[0]); i++)
 		taken.bits[i] = __atomic_exchange_n(&g->touched.bits[i], 0, __ATOMIC_SEQ_CST);
 	return taken;
+}
+
+pid_t guard_met(struct guard *g)
+{
+	pid_t tid = get(g->met);
+
+	if (!tid || __atomic_exchange_n(&g->met_told, true, __ATOMIC_SEQ_CST))
+		return 0;
+	return tid;
 }
 
 unsigned guard_held_now(const struct guard *g)

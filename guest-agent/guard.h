@@ -57,6 +57,8 @@ struct guard_held {
  * @asked:    guard_settle() calls begun; atomic
  * @answered: of them, those after which the queue was empty; atomic
  * @n_held:   length of @held; written by the thread, atomic
+ * @met:      thread that has met a closed door since the lock was taken, the first; atomic
+ * @met_told: guard_met() has told of it; atomic
  * @touched:  CPUs whose file somebody wrote since it was last asked; atomic words
  * @held:     the thread's
  * @own:      the thread's: ring of our threads that have opened a marked file. A
@@ -78,6 +80,8 @@ struct guard {
 	uint64_t asked;
 	uint64_t answered;
 	unsigned n_held;
+	pid_t met;
+	bool met_told;
 	struct cpus touched;
 	struct guard_held held[GUARD_HELD_MAX];
 	pid_t own[GUARD_OWN_MAX];
@@ -120,6 +124,15 @@ void guard_mark(struct guard *g);
  * Context: the transaction thread.
  */
 struct cpus guard_intents(void *guard);
+
+/**
+ * guard_met() - Whose write waits or was refused, for the log
+ *
+ * Context: any thread. Told once for each time that the lock is held, so that a loop of
+ *          writes is one line.
+ * Return:  the thread, 0: none.
+ */
+pid_t guard_met(struct guard *g);
 
 /* How many writers wait now. */
 unsigned guard_held_now(const struct guard *g);

@@ -111,14 +111,31 @@ static void uevent_ready(struct source *src, uint32_t events)
 	}
 }
 
-/* Somebody else has written to a file by which devices change. */
+/* Whose `echo 0 >online` hangs, or ends with EPERM, finds here why. */
+static void log_met(struct agent *a)
+{
+	pid_t tid = guard_met(&a->guard);
+	struct lock_view v;
+
+	if (!tid)
+		return;
+	lock_look(&a->lock, qmp_now_ms(), &v);
+	log_warning("guard: thread %d writes to sysfs under the hotplug lock of %s: %s", (int)tid,
+		    v.held ? v.txn : "a transaction that is over",
+		    a->guard.mode == GUARD_REFUSE ? "refused, try again when it is free"
+						  : "it waits until it is free");
+}
+
+/* Somebody else has written to a file by which devices change, or wants to. */
 static void guard_news(struct source *src, uint32_t events)
 {
+	struct agent *a = src->arg;
 	uint64_t n;
 
 	(void)events;
 	if (read(src->fd, &n, sizeof(n)) == (ssize_t)sizeof(n))
-		agent_scan(src->arg);
+		agent_scan(a);
+	log_met(a);
 }
 
 /* The trace: what is written, and under whose lock. */
