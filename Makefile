@@ -75,7 +75,8 @@ $(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
 	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,json-c)
 
 # A unit test links what its name says: test_qmp_*, test_agent_*, test_core_*, test_host_*.
-unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/fake_sysfs.c,\
+unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/fake_sysfs.c \
+            tests/unit/agent_client.c,\
             $(if $(filter test_core_%,$(1)),$(CORE_SRC) $(wildcard tests/unit/world*.c),\
             $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC)))))
 .SECONDARY: # objects are kept

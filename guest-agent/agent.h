@@ -185,6 +185,8 @@ void serve_subscribe(struct agent *a, void *client);
 
 /* All verbs as this kind of client has them; ends with an empty row. */
 const struct qmp_verb *ops_verbs(enum client_kind kind);
+/* Bad arguments of our own verbs have classes; those of QEMU's are answered as QEMU does. */
+bool ops_classed(const char *name);
 /* QEMU's, to be put behind them. */
 extern const struct qmp_verb qga_verbs[];
 extern const unsigned qga_verbs_count;

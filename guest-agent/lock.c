@@ -47,9 +47,14 @@ static int refuse_other_locked(const struct hotplug_lock *l, const char *txn, st
 {
 	if (l->held && l->window)
 		return refuse_held_locked(l, err);
+	if (!strcmp(l->expired, txn))
+		return class_set(
+			err, -ENOLCK, LS_CLASS_LEASE_EXPIRED,
+			"the lease of transaction %s has run out; the hotplug lock is %s%s", txn,
+			l->held ? "held by " : "free", l->txn);
 	return class_set(err, -ENOLCK, LS_CLASS_NOT_HELD,
 			 "transaction %s does not hold the hotplug lock: %s%s", txn,
-			 l->held ? "held by " : "its lease may have run out", l->txn);
+			 l->held ? "held by " : "nobody does", l->txn);
 }
 
 void lock_on_change(struct hotplug_lock *l, void (*fn)(void *arg, bool held), void *arg)
@@ -72,6 +77,8 @@ static void own_locked(struct hotplug_lock *l, const char *txn)
 	l->window = false;
 	l->deadline_ms = 0;
 	snprintf(l->txn, sizeof(l->txn), "%s", txn);
+	if (!strcmp(l->expired, txn))
+		l->expired[0] = '\0';
 	tell_locked(l);
 }
 
@@ -200,6 +207,7 @@ bool lock_expire(struct hotplug_lock *l, uint64_t now_ms)
 	ls_guard(&l->mutex);
 	if (!l->held || !l->deadline_ms || now_ms < l->deadline_ms)
 		return false;
+	memcpy(l->expired, l->txn, sizeof(l->txn));
 	return let_go_locked(l);
 }
 

@@ -32,6 +32,7 @@ struct ls_err;
  * @window:      the owner has a migration window open: the window's lease counts
  * @releasing:   given back or expired while pinned; goes with the last pin
  * @txn:         the owner; "" if nobody
+ * @expired:     whose lease ran out last, until it takes the lock again; "" nobody's
  * @epoch:       highest seen since boot
  * @deadline_ms: end of the lease; 0: none
  * @pins:        requests and kernel writes under way
@@ -44,6 +45,7 @@ struct hotplug_lock {
 	bool window;
 	bool releasing;
 	char txn[LS_TXN_BYTES];
+	char expired[LS_TXN_BYTES];
 	uint64_t epoch;
 	uint64_t deadline_ms;
 	unsigned pins;
@@ -98,7 +100,7 @@ void lock_end_local(struct hotplug_lock *l, const char *who);
 /* The owner has opened a window (its lease counts from now on), or closed it. */
 void lock_set_window(struct hotplug_lock *l, bool open);
 
-/* Extend the lease: 0, or -ENOLCK (LockNotHeld). */
+/* Extend the lease: 0, or -ENOLCK (LockNotHeld, LeaseExpired). */
 int lock_renew(struct hotplug_lock *l, const char *txn, uint64_t lease_ms, uint64_t now_ms,
 	       struct ls_err *err);
 

@@ -20,7 +20,9 @@
 
 #include <lockstep/err.h>
 #include <lockstep/log.h>
+#include <lockstep/wire.h>
 
+#include "classes.h"
 #include "lock.h"
 #include "sysfs.h"
 
@@ -191,6 +193,24 @@ static size_t find_blocks(struct model *m, int64_t start, int64_t length, struct
 		n++;
 	*ret_dev = set->dev + i;
 	return n;
+}
+
+int memory_check_removable(struct model *m, int64_t start, int64_t length, struct ls_err *err)
+{
+	struct device **dev;
+	size_t i, n = find_blocks(m, start, length, &dev);
+	long long removable;
+
+	for (i = 0; i < n; i++)
+		if (dev[i]->online &&
+		    sysfs_read_num(m->sysfs, 10, &removable, MEMORY_DIR "/memory%d/removable",
+				   dev[i]->id) == 0 &&
+		    !removable)
+			return class_set(err, -EPERM, LS_CLASS_BLOCK_FIXED,
+					 "memory%d cannot go offline: its file removable says 0; "
+					 "nothing was changed",
+					 dev[i]->id);
+	return 0;
 }
 
 /* Memory leaves from the top: what is plugged last is unplugged first. */

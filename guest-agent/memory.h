@@ -24,6 +24,19 @@ const char *memory_zone_value(const char *zone);
 bool memory_inside(const struct model *m, const struct device *dev, int64_t start, int64_t length);
 
 /**
+ * memory_check_removable() - Refuse to take offline what the kernel says cannot be
+ * @m:      model, scanned
+ * @start:  as memory_range()
+ * @length: as memory_range()
+ * @err:    names the first such block that is online
+ *
+ * Linux since 5.8 says so of all blocks or of none, earlier ones looked at their pages.
+ *
+ * Return: 0, -EPERM (BlockFixed).
+ */
+int memory_check_removable(struct model *m, int64_t start, int64_t length, struct ls_err *err);
+
+/**
  * struct memory_result - What came of a batch
  * @present: blocks that exist in the range
  * @online:  of them online afterwards

@@ -229,7 +229,8 @@ static int refuse_row(const struct cpuhp_table *table, const char *name, struct 
 	for (i = 0; i < table->n && len < sizeof(rows); i++)
 		len += (size_t)snprintf(rows + len, sizeof(rows) - len, "%s%s", i ? ", " : "",
 					table->steps[i].name);
-	return ls_err_set(err, -EINVAL, "the CPU table has no row '%s', but %s", name, rows);
+	return class_set(err, -EINVAL, LS_CLASS_ARG_VALUE, "the CPU table has no row '%s', but %s",
+			 name, rows);
 }
 
 static int work_fail(struct request *rq)
@@ -340,4 +341,9 @@ const struct qmp_verb *ops_verbs(enum client_kind kind)
 	for (v = member; v->name; v++)
 		v->fn = as_member(v);
 	return kind == CLIENT_MEMBER ? member : all;
+}
+
+bool ops_classed(const char *name)
+{
+	return strncmp(name, "guest-", 6) != 0;
 }

@@ -144,8 +144,10 @@ static int work_memory(struct request *rq)
 	struct hook_memory hooks;
 	struct json_object *failed;
 	struct memory_result result;
-	int r = hook_memory_begin(&hooks, m, start, length, rq->flag, &rq->err);
+	int r = rq->flag ? 0 : memory_check_removable(m, start, length, &rq->err);
 
+	if (r == 0)
+		r = hook_memory_begin(&hooks, m, start, length, rq->flag, &rq->err);
 	if (r < 0)
 		return r;
 	failed = json_object_new_array();
@@ -169,8 +171,8 @@ void ops_memory_online(struct qmp_call *call, struct json_object *args, void *ar
 	const char *zone = qmp_get_str(args, "zone", NULL);
 
 	if (!memory_zone_value(zone))
-		qmp_reply_error(call, "GenericError", "zone '%s' is not movable, kernel or auto",
-				zone);
+		qmp_reply_error(call, LS_CLASS_ARG_VALUE,
+				"zone '%s' is not movable, kernel or auto", zone);
 	else
 		request_start(arg, call, args, REQUEST_PIN | REQUEST_FLAG, work_memory);
 }

@@ -45,7 +45,10 @@ static const struct qmp_field block_fields[] = {
 
 #define N(table) (sizeof(table) / sizeof((table)[0]))
 
-/* The elements have tables of their own; a bad one refuses the whole request. */
+/*
+ * The elements have tables of their own; a bad one refuses the whole request, with QEMU's
+ * class for all of that.
+ */
 static int check_elements(struct json_object *list, const struct qmp_field *fields, size_t n,
 			  struct ls_err *err)
 {
@@ -54,8 +57,10 @@ static int check_elements(struct json_object *list, const struct qmp_field *fiel
 
 	for (i = 0; i < len; i++) {
 		r = qmp_fields_check(fields, n, true, json_object_array_get_idx(list, i), err);
-		if (r < 0)
+		if (r < 0) {
+			err->class[0] = '\0';
 			return r;
+		}
 	}
 	return 0;
 }

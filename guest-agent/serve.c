@@ -86,6 +86,7 @@ static int begin_session(struct client *c, int fd)
 		.dialect = QMP_DIALECT_QGA,
 		.verbs = ops_verbs(c->kind),
 		.arg = c->agent,
+		.classed = ops_classed,
 		.limits = { .bytes = REQUEST_BYTES_MAX, .depth = REQUEST_DEPTH_MAX },
 	};
 

@@ -54,7 +54,8 @@ int window_mode_parse(const char *name, enum window_mode *ret_mode, struct ls_er
 		*ret_mode = (enum window_mode)i;
 		return 0;
 	}
-	return ls_err_set(err, -EINVAL, "mode '%s' is not force, hold or off", name);
+	return class_set(err, -EINVAL, LS_CLASS_ARG_VALUE, "mode '%s' is not force, hold or off",
+			 name);
 }
 
 void window_init(struct window *w, struct model *m, struct hotplug_lock *l, const struct persist *p)
@@ -248,10 +249,15 @@ int window_renew(struct window *w, const char *txn, uint64_t lease_ms, uint64_t 
 	ls_guard(&w->mutex);
 	if (w->state == WINDOW_OPEN && strcmp(w->txn, txn))
 		return refuse_wrong_locked(w, err);
+	if (!ours_locked(w, txn) && !strcmp(w->txn, txn))
+		return class_set(
+			err, -ENOLCK, LS_CLASS_LEASE_EXPIRED,
+			"the window of transaction %s is over: its lease has run out, or it "
+			"was closed",
+			txn);
 	if (!ours_locked(w, txn))
 		return class_set(err, -ENOLCK, LS_CLASS_NOT_HELD,
-				 "transaction %s has no window open: its lease may have run out",
-				 txn);
+				 "transaction %s has no window open", txn);
 	w->deadline_ms = now_ms + lease_ms;
 	return 0;
 }

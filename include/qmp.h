@@ -371,6 +371,13 @@ struct qmp_field {
 	const char *doc;
 };
 
+/* What qmp_fields_check() finds, as the class of an error. */
+#define QMP_CLASS_MISSING    "ParameterMissing"
+#define QMP_CLASS_UNEXPECTED "ParameterUnexpected"
+#define QMP_CLASS_TYPE	     "ParameterType"
+#define QMP_CLASS_VALUE	     "ParameterValue"
+#define QMP_CLASS_TWICE	     "ParameterTwice"
+
 /**
  * qmp_fields_check() - Hold an object against its table
  * @fields: table
@@ -378,7 +385,8 @@ struct qmp_field {
  * @closed: a member that is not in the table is an error (arguments); otherwise it
  *          is ignored (replies: a newer peer may say more)
  * @obj:    borrowed; NULL counts as an empty object
- * @err:    names the member, what it was and what it should be
+ * @err:    names the member, what it was and what it should be; its class is one of the
+ *          above
  *
  * Return: 0, -EPROTO.
  */

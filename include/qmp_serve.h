@@ -61,6 +61,8 @@ struct qmp_verb {
  *            query-commands (QMP)
  * @arg:      for the handlers
  * @limits:   for what the client sends
+ * @classed:  verbs whose bad arguments are answered with their QMP_CLASS_...; the others',
+ *            and with NULL all, with GenericError, as QEMU does
  * @calls:    calls not answered yet, at most; more are not read from the socket; 0 for 8
  */
 struct qmp_peer_options {
@@ -69,6 +71,7 @@ struct qmp_peer_options {
 	const struct qmp_verb *verbs;
 	void *arg;
 	struct qmp_limits limits;
+	bool (*classed)(const char *name);
 	unsigned calls;
 };
 

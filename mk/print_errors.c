@@ -74,7 +74,9 @@ static void print_classes(void)
 {
 	printf("\n## Error classes of the agent\n\n"
 	       "What the agent refuses for a reason of its own carries a class; see\n"
-	       "[protocol.md](protocol.md). Everything else is `GenericError`.\n\n"
+	       "[protocol.md](protocol.md). An unknown command is `CommandNotFound`; everything "
+	       "else, and every\n"
+	       "bad argument of QEMU's own commands, is `GenericError`.\n\n"
 	       "| class | when |\n|---|---|\n");
 #define PRINT_(id, class, doc) printf("| `%s` | %s |\n", class, doc);
 	LS_WIRE_ERRORS(PRINT_)

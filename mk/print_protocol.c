@@ -102,7 +102,9 @@ static void print_objects(void)
 
 static void print_errors(void)
 {
-	printf("\n## Error classes\n\nEverything else is `GenericError`.\n\n"
+	printf("\n## Error classes\n\nAn unknown command is `CommandNotFound`; everything else, "
+	       "and every\n"
+	       "bad argument of QEMU's own commands, is `GenericError`.\n\n"
 	       "| class | when |\n|---|---|\n");
 #define PRINT_(id, class, doc) printf("| `%s` | %s |\n", class, doc);
 	LS_WIRE_ERRORS(PRINT_)

@@ -38,8 +38,8 @@ typedef int (*check_fn)(const struct qmp_field *f, struct json_object *v, struct
 static int wrong_type(const struct qmp_field *f, struct json_object *v, const char *want,
 		      struct ls_err *err)
 {
-	return ls_err_set(err, -EPROTO, "'%s' is %s, should be %s", f->name,
-			  v ? json_type_to_name(json_object_get_type(v)) : "null", want);
+	return ls_err_class(err, -EPROTO, QMP_CLASS_TYPE, "'%s' is %s, should be %s", f->name,
+			    v ? json_type_to_name(json_object_get_type(v)) : "null", want);
 }
 
 static int check_bool(const struct qmp_field *f, struct json_object *v, struct ls_err *err)
@@ -55,8 +55,9 @@ static int check_int(const struct qmp_field *f, struct json_object *v, struct ls
 		return wrong_type(f, v, "an integer", err);
 	if (as_int64(v, &n) && n >= f->lo && n <= f->hi)
 		return 0;
-	return ls_err_set(err, -EPROTO, "'%s' is %s, should be %" PRId64 " to %" PRId64, f->name,
-			  json_object_get_string(v), f->lo, f->hi);
+	return ls_err_class(err, -EPROTO, QMP_CLASS_VALUE,
+			    "'%s' is %s, should be %" PRId64 " to %" PRId64, f->name,
+			    json_object_get_string(v), f->lo, f->hi);
 }
 
 static int check_string(const struct qmp_field *f, struct json_object *v, struct ls_err *err)
@@ -67,12 +68,13 @@ static int check_string(const struct qmp_field *f, struct json_object *v, struct
 		return wrong_type(f, v, "a string", err);
 	len = json_object_get_string_len(v);
 	if (memchr(json_object_get_string(v), '\0', len))
-		return ls_err_set(err, -EPROTO, "'%s' has a NUL inside", f->name);
+		return ls_err_class(err, -EPROTO, QMP_CLASS_VALUE, "'%s' has a NUL inside",
+				    f->name);
 	if (len >= f->lo && len <= f->hi)
 		return 0;
-	return ls_err_set(err, -EPROTO,
-			  "'%s' is %" PRId64 " bytes long, should be %" PRId64 " to %" PRId64,
-			  f->name, len, f->lo, f->hi);
+	return ls_err_class(err, -EPROTO, QMP_CLASS_VALUE,
+			    "'%s' is %" PRId64 " bytes long, should be %" PRId64 " to %" PRId64,
+			    f->name, len, f->lo, f->hi);
 }
 
 static int check_array(const struct qmp_field *f, struct json_object *v, struct ls_err *err)
@@ -81,8 +83,9 @@ static int check_array(const struct qmp_field *f, struct json_object *v, struct 
 		return wrong_type(f, v, "an array", err);
 	if (json_object_array_length(v) <= f->count)
 		return 0;
-	return ls_err_set(err, -EPROTO, "'%s' has %zu elements, should have at most %u", f->name,
-			  json_object_array_length(v), f->count);
+	return ls_err_class(err, -EPROTO, QMP_CLASS_VALUE,
+			    "'%s' has %zu elements, should have at most %u", f->name,
+			    json_object_array_length(v), f->count);
 }
 
 static int compare_int64(const void *a, const void *b)
@@ -97,9 +100,15 @@ static int check_distinct(const struct qmp_field *f, int64_t *n, size_t len, str
 	qsort(n, len, sizeof(*n), compare_int64);
 	for (size_t i = 1; i < len; i++)
 		if (n[i] == n[i - 1])
-			return ls_err_set(err, -EPROTO, "'%s' has %" PRId64 " twice", f->name,
-					  n[i]);
+			return ls_err_class(err, -EPROTO, QMP_CLASS_TWICE,
+					    "'%s' has %" PRId64 " twice", f->name, n[i]);
 	return 0;
+}
+
+/* Of an element that is no integer of the range. */
+static const char *int_class(struct json_object *v)
+{
+	return json_object_is_type(v, json_type_int) ? QMP_CLASS_VALUE : QMP_CLASS_TYPE;
 }
 
 static int check_ints(const struct qmp_field *f, struct json_object *v, struct ls_err *err)
@@ -117,9 +126,10 @@ static int check_ints(const struct qmp_field *f, struct json_object *v, struct l
 		struct json_object *e = json_object_array_get_idx(v, i);
 
 		if (!as_int64(e, &n[i]) || n[i] < f->lo || n[i] > f->hi)
-			return ls_err_set(err, -EPROTO,
-					  "'%s'[%zu] should be an integer %" PRId64 " to %" PRId64,
-					  f->name, i, f->lo, f->hi);
+			return ls_err_class(err, -EPROTO, int_class(e),
+					    "'%s'[%zu] should be an integer %" PRId64
+					    " to %" PRId64,
+					    f->name, i, f->lo, f->hi);
 	}
 	return check_distinct(f, n, len, err);
 }
@@ -135,8 +145,8 @@ static int check_objects(const struct qmp_field *f, struct json_object *v, struc
 		return -EPROTO;
 	for (size_t i = 0; i < json_object_array_length(v); i++)
 		if (!json_object_is_type(json_object_array_get_idx(v, i), json_type_object))
-			return ls_err_set(err, -EPROTO, "'%s'[%zu] should be an object", f->name,
-					  i);
+			return ls_err_class(err, -EPROTO, QMP_CLASS_TYPE,
+					    "'%s'[%zu] should be an object", f->name, i);
 	return 0;
 }
 
@@ -165,7 +175,8 @@ static int check_unknown(const struct qmp_field *fields, size_t n, struct json_o
 		while (i < n && strcmp(fields[i].name, key))
 			i++;
 		if (i == n)
-			return ls_err_set(err, -EPROTO, "'%.64s' is unexpected", key);
+			return ls_err_class(err, -EPROTO, QMP_CLASS_UNEXPECTED,
+					    "'%.64s' is unexpected", key);
 	}
 	return 0;
 }
@@ -176,15 +187,16 @@ int qmp_fields_check(const struct qmp_field *fields, size_t n, bool closed, stru
 	int r = 0;
 
 	if (obj && !json_object_is_type(obj, json_type_object))
-		return ls_err_set(err, -EPROTO, "is %s, should be an object",
-				  json_type_to_name(json_object_get_type(obj)));
+		return ls_err_class(err, -EPROTO, QMP_CLASS_TYPE, "is %s, should be an object",
+				    json_type_to_name(json_object_get_type(obj)));
 	for (size_t i = 0; i < n && !r; i++) {
 		struct json_object *v;
 
 		if (obj && json_object_object_get_ex(obj, fields[i].name, &v))
 			r = checks[fields[i].type](&fields[i], v, err);
 		else if (!fields[i].optional)
-			r = ls_err_set(err, -EPROTO, "'%s' is missing", fields[i].name);
+			r = ls_err_class(err, -EPROTO, QMP_CLASS_MISSING, "'%s' is missing",
+					 fields[i].name);
 	}
 	if (!r && closed && obj)
 		r = check_unknown(fields, n, obj, err);

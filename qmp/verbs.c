@@ -163,13 +163,15 @@ static void run(struct qmp_peer *p, struct json_object *request, const struct qm
 {
 	struct ls_err err = { 0 };
 	struct qmp_call *call = call_new(p, request, v->name);
+	bool classed = p->opt.classed && p->opt.classed(v->name);
 
 	if (!call || !call->args) {
 		p->dead = -ENOMEM;
 		return;
 	}
 	if (qmp_fields_check(v->fields, v->n_fields, true, call->args, &err) < 0) {
-		qmp_reply_error(call, "GenericError", "Parameter %.240s", err.text);
+		qmp_reply_error(call, classed && *err.class ? err.class : "GenericError",
+				"Parameter %.240s", err.text);
 		return;
 	}
 	v->fn(call, call->args, p->opt.arg);

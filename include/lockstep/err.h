@@ -67,6 +67,28 @@ __attribute__((format(printf, 3, 4))) static inline int ls_err_set(struct ls_err
 	return code;
 }
 
+/**
+ * ls_err_class() - ls_err_set() with a class
+ * @err:   may be NULL
+ * @code:  negative errno
+ * @class: NULL: none
+ * @fmt:   the sentence
+ *
+ * Return: @code.
+ */
+__attribute__((format(printf, 4, 5))) static inline int
+ls_err_class(struct ls_err *err, int code, const char *class, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	ls_err_vset(err, code, fmt, ap);
+	va_end(ap);
+	if (err && class)
+		snprintf(err->class, sizeof(err->class), "%s", class);
+	return code;
+}
+
 #ifdef __clang_analyzer__
 /* The analyzer does not follow variadic functions: tell it which code comes back. */
 #define ls_err_set(err, code, ...) ((void)(ls_err_set)(err, code, __VA_ARGS__), (code))

@@ -184,12 +184,19 @@
 
 /* E(ID, class, doc) */
 #define LS_WIRE_ERRORS(E) \
+	E(ARG_MISSING, QMP_CLASS_MISSING, "a parameter is not there") \
+	E(ARG_UNEXPECTED, QMP_CLASS_UNEXPECTED, "the command has no parameter of that name") \
+	E(ARG_TYPE, QMP_CLASS_TYPE, "a parameter is of another JSON type") \
+	E(ARG_VALUE, QMP_CLASS_VALUE, "a parameter has a value that it may not have: negative, too large or too long, no word that is known") \
+	E(ARG_TWICE, QMP_CLASS_TWICE, "a list names the same number twice") \
 	E(LOCK_HELD, "LockHeld", "another transaction holds the hotplug lock; it is named") \
-	E(NOT_HELD, "LockNotHeld", "the request needs the hotplug lock and this transaction does not hold it: the lease may have run out") \
+	E(NOT_HELD, "LockNotHeld", "the request needs the hotplug lock and this transaction does not hold it") \
+	E(LEASE_EXPIRED, "LeaseExpired", "the transaction had the lock or the window and did not renew its lease in time") \
 	E(LOWER_EPOCH, "LowerEpoch", "a newer coordinator has claimed this guest") \
 	E(WRONG_TXN, "WrongTransaction", "the window was opened by another transaction") \
 	E(WINDOW_OPEN, "WindowOpen", "a migration window is open; wait for it to close") \
 	E(NO_DEVICE, "DeviceNotFound", "no such CPU or memory block in this guest") \
+	E(BLOCK_FIXED, "BlockFixed", "the kernel cannot take the memory block offline: its file removable says so") \
 	E(CPU_FIXED, "CpuFixed", "the CPU has no online file: it can never go offline") \
 	E(LAST_CPU, "LastCpu", "the request would leave the guest without a running CPU") \
 	E(NOT_FORCED, "ForceFailed", "a CPU could not be brought online; those done were taken back, the lock is free") \

@@ -83,6 +83,10 @@ static void test_when_the_lease_ends_then_the_lock_is_free(void **state)
 	assert_true(lock_expire(l, 1000));
 	assert_true(held_by(l, ""));
 	assert_int_equal(lock_renew(l, "t1", 1000, 1001, &err), -ENOLCK);
+	assert_string_equal(err.class, LS_CLASS_LEASE_EXPIRED);
+	lock_take(l, "t1", 1, 1000, 1001, NULL);
+	lock_release(l, "t1", NULL);
+	assert_int_equal(lock_renew(l, "t1", 1000, 1002, &err), -ENOLCK);
 	assert_string_equal(err.class, LS_CLASS_NOT_HELD);
 }
 
