@@ -80,6 +80,18 @@ static uint32_t wanted(const struct client *c)
 	return c->port ? want | EPOLLET : want;
 }
 
+/*
+ * Whoever syncs begins anew. On a port that may be another client than the one before:
+ * if the host's end changes hands between two looks of ours there is no HUP to see.
+ */
+static void begin_anew(struct qmp_peer *peer, void *agent)
+{
+	struct client *c = qmp_peer_data(peer);
+
+	(void)agent;
+	c->subscribed = false;
+}
+
 static int begin_session(struct client *c, int fd)
 {
 	const struct qmp_peer_options opt = {
@@ -87,6 +99,7 @@ static int begin_session(struct client *c, int fd)
 		.verbs = ops_verbs(c->kind),
 		.arg = c->agent,
 		.classed = ops_classed,
+		.synced = begin_anew,
 		.limits = { .bytes = REQUEST_BYTES_MAX, .depth = REQUEST_DEPTH_MAX },
 	};
 

@@ -64,6 +64,8 @@ struct qmp_verb {
  * @classed:  verbs whose bad arguments are answered with their QMP_CLASS_...; the others',
  *            and with NULL all, with GenericError, as QEMU does
  * @calls:    calls not answered yet, at most; more are not read from the socket; 0 for 8
+ * @synced:   QGA: called when a client syncs, before it is answered: it begins anew, and
+ *            may be another one than before; may be NULL
  */
 struct qmp_peer_options {
 	enum qmp_dialect dialect;
@@ -73,6 +75,7 @@ struct qmp_peer_options {
 	struct qmp_limits limits;
 	bool (*classed)(const char *name);
 	unsigned calls;
+	void (*synced)(struct qmp_peer *peer, void *arg);
 };
 
 /**

@@ -25,7 +25,8 @@ static const struct qmp_field capabilities_fields[] = {
 
 static void do_sync(struct qmp_call *call, struct json_object *args, void *arg)
 {
-	(void)arg;
+	if (call->peer->opt.synced)
+		call->peer->opt.synced(call->peer, arg);
 	qmp_reply(call, json_object_new_int64(qmp_get_int(args, "id", 0)));
 }
 

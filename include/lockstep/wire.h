@@ -158,7 +158,7 @@
 /* C(ID, name, doc) */
 #define LS_WIRE_COMMANDS(C) \
 	C(STATUS, "lockstep-status", "The guest's truth: CPUs, memory blocks, lock, window. Takes no lock.") \
-	C(SUBSCRIBE, "lockstep-subscribe", "From now on this connection gets LOCKSTEP_CHANGE events.") \
+	C(SUBSCRIBE, "lockstep-subscribe", "From now on this connection gets LOCKSTEP_CHANGE events, until it syncs again: then it may be another client's.") \
 	C(LOCK, "lockstep-lock", "Take the hotplug lock for a transaction. Again by the same one: a renew.") \
 	C(RENEW, "lockstep-renew", "Extend the lock's lease from now.") \
 	C(UNLOCK, "lockstep-unlock", "Give the hotplug lock back.") \

@@ -325,6 +325,29 @@ static void test_when_subscribed_then_changes_are_told(void **state)
 	qmp_event_done(&ev);
 }
 
+/*
+ * The host's end of a port may change hands without a sign of it. A sync begins anew: the
+ * new client gets no events that it has not asked for.
+ */
+static void test_when_a_client_syncs_then_subscriptions_are_over(void **state)
+{
+	struct fixture *f = *state;
+	struct qmp_event ev;
+	struct ls_err err;
+
+	do_it(f, LS_WIRE_SUBSCRIBE, "{}");
+	json_object_put(ask(f, "guest-sync", "{\"id\":7}", &err));
+	fake_user(&f->kernel, "devices/system/cpu/cpu2/online", "0");
+	do_it(f, LS_WIRE_DOCTOR, "{}"); /* looks */
+	do_it(f, LS_WIRE_STATUS, "{}"); /* an event would be before this answer */
+	assert_int_equal(qmp_event_next(f->q, &ev), 0);
+	do_it(f, LS_WIRE_SUBSCRIBE, "{}");
+	fake_user(&f->kernel, "devices/system/cpu/cpu2/online", "1");
+	do_it(f, LS_WIRE_DOCTOR, "{}");
+	assert_int_equal(qmp_event_wait(f->q, qmp_now_ms() + PATIENCE_MS, NULL, &ev), 0);
+	qmp_event_done(&ev);
+}
+
 /* While a write is in the kernel the loop answers, and the lock is not given away. */
 static void test_when_a_write_is_out_then_the_agent_answers_and_keeps_the_lock(void **state)
 {
@@ -429,6 +452,7 @@ int main(void)
 		S(test_when_no_renew_has_arrived_then_expiry_acts),
 		S(test_when_nothing_can_be_read_then_the_window_closes_itself),
 		T(test_when_subscribed_then_changes_are_told),
+		T(test_when_a_client_syncs_then_subscriptions_are_over),
 		T(test_when_a_write_is_out_then_the_agent_answers_and_keeps_the_lock),
 		S(test_when_a_request_is_under_way_then_status_does_not_wait),
 		S(test_when_bytes_are_malformed_then_the_agent_goes_on),
