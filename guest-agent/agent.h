@@ -106,6 +106,7 @@ struct changes {
  * @clients:     list
  * @subscribers: how many of them want events
  * @scan_queued: a scan has been asked for and has not begun
+ * @came_back:   writes that are back from the kernel, and keep the lock until a scan; atomic
  * @finished:    replies were given since the last round: clients may have room again
  */
 struct agent {
@@ -129,6 +130,7 @@ struct agent {
 	struct listener listener;
 	struct listener local;
 	bool scan_queued;
+	unsigned came_back;
 	bool finished;
 };
 

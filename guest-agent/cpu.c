@@ -142,4 +142,4 @@ static int cpu_offline(struct device *dev, struct ls_err *err)
 	return cpu_walk(dev, false, err);
 }
 
-const struct device_bus cpu_bus = { "cpu", "cpu", cpu_look, cpu_online, cpu_offline };
+const struct device_bus cpu_bus = { "cpu", "cpu", HOOK_CPU, cpu_look, cpu_online, cpu_offline };

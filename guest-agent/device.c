@@ -86,6 +86,36 @@ static int verify(const struct device *dev, bool online, struct ls_err *err)
 			  dev->online ? "online" : "offline", dev->kernel ? "online" : "offline");
 }
 
+void device_end_late(struct device *dev)
+{
+	const struct hook_event ev = {
+		.op = dev->late_online ? HOOK_ONLINE : HOOK_OFFLINE,
+		.kind = dev->bus->hooks,
+		.ids = &dev->id,
+		.n = 1,
+		.cpu = dev->bus->hooks == HOOK_CPU && dev->kernel ? dev->id : -1,
+	};
+
+	if (!dev->late || dev->state == STATE_IN_KERNEL)
+		return;
+	dev->late = false;
+	hooks_end_late(dev->model->hooks, &ev, verify(dev, dev->late_online, NULL) == 0);
+}
+
+/*
+ * A walk that has ended in the middle has not told hooks whether it happened: its write
+ * is still in the kernel, or an undo failed. Every check that passed hears that once.
+ */
+static void leave_open(struct device *dev, bool online)
+{
+	if (dev->state != STATE_IN_KERNEL && !dev->hp.stuck)
+		return;
+	dev->late = true;
+	dev->late_online = online;
+	hooks_leave_open(dev->model->hooks, dev->bus->hooks);
+	device_end_late(dev);
+}
+
 int device_change_locked(struct device *dev, bool online, struct ls_err *err)
 {
 	int r = device_look(dev, "foreign", err);
@@ -94,7 +124,7 @@ int device_change_locked(struct device *dev, bool online, struct ls_err *err)
 	lock_assert_held(dev->model->lock);
 	if (r < 0)
 		return r;
-	if (dev->state == STATE_IN_KERNEL)
+	if (dev->state == STATE_IN_KERNEL || dev->late) /* back now: the next scan tells hooks */
 		return ls_err_set(err, -EBUSY, "%s%d: an earlier write is still in the kernel",
 				  dev->bus->prefix, dev->id);
 	if (dev->online == online) {
@@ -109,6 +139,8 @@ int device_change_locked(struct device *dev, bool online, struct ls_err *err)
 	r = online ? dev->bus->online(dev, err) : dev->bus->offline(dev, err);
 	if (look_since(dev, was_online, was_kernel, "agent", r < 0 ? NULL : err) < 0 && r >= 0)
 		return -ENODEV;
+	if (r < 0)
+		leave_open(dev, online);
 	return r < 0 ? r : verify(dev, online, err);
 }
 

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "cpuhp.h"
+#include "hooks.h"
 #include "memlock.h"
 #include "sysfs.h"
 #include "workers.h"
@@ -51,6 +52,7 @@ const char *state_name(enum device_state s);
  * struct device_bus - What a kind of device can do
  * @name:    "cpu", "memory": the subsystem of the kernel and the kind on the wire
  * @prefix:  of its folders in sysfs: "cpu" of "cpu3"
+ * @hooks:   the kind as hooks know it
  * @look:    read @online, @kernel and @state again
  * @online:  bring it online; it is not
  * @offline: take it offline; it is online
@@ -60,6 +62,7 @@ const char *state_name(enum device_state s);
 struct device_bus {
 	const char *name;
 	const char *prefix;
+	enum hook_kind hooks;
 	int (*look)(struct device *dev, struct ls_err *err);
 	int (*online)(struct device *dev, struct ls_err *err);
 	int (*offline)(struct device *dev, struct ls_err *err);
@@ -79,6 +82,8 @@ struct device_bus {
  * @known:     looked at before: a difference from now on is a change
  * @state:     finer than @online for memory
  * @file:      the one that a look reads
+ * @late:      a change has gone out of our hands; hooks have not been told its end
+ * @late_online: where it was to lead
  * @online_as: memory: the value to write, set before device_online(), as the kernel's own
  * online_type
  * @hp:        CPU: where its table stands
@@ -96,6 +101,8 @@ struct device {
 	bool known;
 	enum device_state state;
 	struct sysfs_kept file;
+	bool late;
+	bool late_online;
 	const char *online_as;
 	struct cpuhp_cpu hp;
 };
@@ -196,6 +203,9 @@ int device_change_locked(struct device *dev, bool online, struct ls_err *err);
  */
 enum lock_level devices_lock(struct device *const *dev, size_t n);
 void devices_unlock(struct device *const *dev, size_t n, enum lock_level before);
+
+/* Tell hooks what has become of a change whose write has come back since; else nothing. */
+void device_end_late(struct device *dev);
 
 /* Look at one device; a difference is told as a change made by @by. */
 int device_look(struct device *dev, const char *by, struct ls_err *err);

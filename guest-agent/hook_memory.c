@@ -47,6 +47,12 @@ static int room_for(struct hook_memory *b, struct model *m, bool online, size_t 
 	return b->ids ? 0 : ls_err_set(err, -ENOMEM, "out of memory");
 }
 
+/* A block whose last change has not come to its end is refused: nothing to ask about. */
+static bool may_change(const struct device *dev, bool online)
+{
+	return dev->online != online && !dev->late;
+}
+
 int hook_memory_begin(struct hook_memory *b, struct model *m, int64_t start, int64_t length,
 		      bool online, struct ls_err *err)
 {
@@ -57,7 +63,7 @@ int hook_memory_begin(struct hook_memory *b, struct model *m, int64_t start, int
 	if (r < 0)
 		return r;
 	for (i = 0; i < set->n; i++)
-		if (memory_inside(m, set->dev[i], start, length) && set->dev[i]->online != online)
+		if (memory_inside(m, set->dev[i], start, length) && may_change(set->dev[i], online))
 			b->ids[b->n++] = set->dev[i]->id;
 	return begin(b, err);
 }
@@ -69,7 +75,7 @@ int hook_memory_begin_one(struct hook_memory *b, const struct device *dev, bool 
 
 	if (r < 0)
 		return r;
-	if (dev->online != online)
+	if (may_change(dev, online))
 		b->ids[b->n++] = dev->id;
 	return begin(b, err);
 }
@@ -79,6 +85,20 @@ static bool arrived(const struct hook_memory *b, int id)
 	const struct device *dev = model_find(b->model, DEVICE_MEMORY, id);
 
 	return dev && dev->online == b->online;
+}
+
+/* What is late is told by device_end_late(), when it is known. */
+static void drop_late(struct hook_memory *b)
+{
+	unsigned i, kept = 0;
+
+	for (i = 0; i < b->n; i++) {
+		const struct device *dev = model_find(b->model, DEVICE_MEMORY, b->ids[i]);
+
+		if (!dev || !dev->late)
+			b->ids[kept++] = b->ids[i];
+	}
+	b->n = kept;
 }
 
 /* Those that arrived to the front. Return: how many. */
@@ -99,10 +119,13 @@ static unsigned split(struct hook_memory *b)
 
 void hook_memory_end(struct hook_memory *b)
 {
-	unsigned done = split(b);
-	struct hook_event good = event_of(b, b->ids, done);
-	struct hook_event bad = event_of(b, b->ids + done, b->n - done);
+	struct hook_event good, bad;
+	unsigned done;
 
+	drop_late(b);
+	done = split(b);
+	good = event_of(b, b->ids, done);
+	bad = event_of(b, b->ids + done, b->n - done);
 	if (bad.n) {
 		hooks_run(b->model->hooks, HOOK_FAILED, &bad);
 		hooks_undocheck(b->model->hooks, &bad);

@@ -40,12 +40,14 @@ struct names {
  * @txn:         whose request is worked on
  * @passed:      by kind: whose check said yes, and nothing has happened since. A window
  *               that opens asks for itself, and then for each CPU.
+ * @late:        whose check said yes to a change that has not come to its end
  */
 struct hooks {
 	char *dir;
 	unsigned deadline_ms;
 	char txn[LS_TXN_BYTES];
 	struct names passed[HOOK_KIND_COUNT];
+	struct names late;
 };
 
 struct hooks *hooks_new(const char *dir, unsigned deadline_ms)
@@ -173,14 +175,18 @@ static void tell_one(const struct hooks *h, const char *name, enum hook_phase ph
 		log_warning("hook %s %s: %s", name, hook_phase_name(phase), answer.message);
 }
 
-void hooks_undocheck(struct hooks *h, const struct hook_event *ev)
+static void undo(struct hooks *h, struct names *passed, const struct hook_event *ev)
 {
-	struct names *passed = h ? &h->passed[ev->kind] : NULL;
-
-	while (passed && passed->n) {
+	while (passed->n) {
 		passed->n--;
 		tell_one(h, passed->name[passed->n], HOOK_UNDOCHECK, ev);
 	}
+}
+
+void hooks_undocheck(struct hooks *h, const struct hook_event *ev)
+{
+	if (h)
+		undo(h, &h->passed[ev->kind], ev);
 }
 
 static int ask(struct hooks *h, const char *name, const struct hook_event *ev, struct ls_err *err)
@@ -227,4 +233,20 @@ void hooks_run(struct hooks *h, enum hook_phase phase, const struct hook_event *
 		tell_one(h, all.name[i], phase, ev);
 	if (h && phase == HOOK_POST)
 		h->passed[ev->kind].n = 0;
+}
+
+void hooks_leave_open(struct hooks *h, enum hook_kind kind)
+{
+	if (h)
+		h->late = h->passed[kind];
+}
+
+void hooks_end_late(struct hooks *h, const struct hook_event *ev, bool happened)
+{
+	hooks_run(h, happened ? HOOK_POST : HOOK_FAILED, ev);
+	if (!h)
+		return;
+	if (!happened)
+		undo(h, &h->late, ev);
+	h->late.n = 0;
 }

@@ -103,6 +103,17 @@ void hooks_undocheck(struct hooks *h, const struct hook_event *ev);
 void hooks_run(struct hooks *h, enum hook_phase phase, const struct hook_event *ev);
 
 /**
+ * hooks_leave_open() - A write has not come back: what it comes to is told later
+ *
+ * Keeps whose check passed for hooks_end_late(), past other checks of this kind. One
+ * device at a time: while one write is in the kernel no other is begun.
+ */
+void hooks_leave_open(struct hooks *h, enum hook_kind kind);
+
+/* It is over: post if it @happened, otherwise failed, and undocheck for those kept. */
+void hooks_end_late(struct hooks *h, const struct hook_event *ev, bool happened);
+
+/**
  * hooks_is_ours() - Whether a thread belongs to the hook that runs now
  * @tid: of any process
  *

@@ -135,8 +135,8 @@ static int memory_offline(struct device *dev, struct ls_err *err)
 	return set_state(dev, "offline", STATE_OFFLINE, err);
 }
 
-const struct device_bus memory_bus = { "memory", "memory", memory_look, memory_online,
-				       memory_offline };
+const struct device_bus memory_bus = { "memory",    "memory",	   HOOK_MEMORY,
+				       memory_look, memory_online, memory_offline };
 
 /* ---- batches -------------------------------------------------------------- */
 

@@ -185,11 +185,15 @@ static void settle_set(struct device_set *set)
 		if (is_there(dev)) {
 			if (is_new || (slot != dev->slot && dev->slot >= 0))
 				tell_presence(dev, "present");
+			device_end_late(dev);
 			set->dev[kept++] = dev;
 			continue;
 		}
 		if (!is_new)
 			tell_presence(dev, "gone");
+		dev->online = dev->kernel = false;
+		dev->state = STATE_OFFLINE;
+		device_end_late(dev);
 		device_free(dev);
 	}
 	set->n = kept;

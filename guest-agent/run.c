@@ -64,6 +64,16 @@ struct scan_job {
 	struct agent *agent;
 };
 
+/* Writes that have come back keep the lock until hooks know what became of them. */
+static void let_go(struct agent *a)
+{
+	unsigned n = __atomic_exchange_n(&a->came_back, 0, __ATOMIC_SEQ_CST);
+
+	while (n--)
+		if (lock_unpin(&a->lock))
+			agent_tell_lock(a, "free");
+}
+
 static void scan_run(struct job *job)
 {
 	struct agent *a = ((struct scan_job *)job)->agent;
@@ -71,6 +81,7 @@ static void scan_run(struct job *job)
 	__atomic_store_n(&a->scan_queued, false, __ATOMIC_SEQ_CST);
 	model_catch_up(&a->model);
 	window_honour(&a->window);
+	let_go(a);
 }
 
 static void scan_done(struct job *job)
@@ -88,6 +99,7 @@ void agent_scan(struct agent *a)
 	scan = calloc(1, sizeof(*scan));
 	if (!scan) {
 		__atomic_store_n(&a->scan_queued, false, __ATOMIC_SEQ_CST);
+		let_go(a);
 		return;
 	}
 	scan->job = (struct job){ .run = scan_run, .done = scan_done };
@@ -157,8 +169,7 @@ static void write_out(void *arg, int change)
 		lock_pin_any(&a->lock);
 		return;
 	}
-	if (lock_unpin(&a->lock))
-		agent_tell_lock(a, "free");
+	__atomic_add_fetch(&a->came_back, 1, __ATOMIC_SEQ_CST);
 	agent_scan(a);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -635,6 +636,139 @@ static void test_when_a_window_opens_and_closes_then_both_are_told(void **state)
 	guest_done(&g);
 }
 
+/* ---- a write that comes back late ---------------------------------------------------- */
+
+static sem_t back;
+
+static void on_out(void *arg, int change)
+{
+	(void)arg;
+	if (change < 0)
+		sem_post(&back);
+}
+
+/* The kernel does not come back from the next write to this file. */
+static void start_late(struct guest *g, const char *path)
+{
+	guest_with_hooks(g);
+	put_hook("a", "");
+	put_hook("b", "");
+	g->model.cpu_ms = g->model.memory_ms = 5;
+	g->kernel.hang_deaf = true;
+	strcpy(g->kernel.hang, path);
+	sem_init(&back, 0, 0);
+	sysfs_on_out(g->sysfs, on_out, NULL);
+}
+
+/* It does, and somebody looks. */
+static void come_back(struct guest *g)
+{
+	fake_release(&g->kernel);
+	while (sem_wait(&back) < 0)
+		;
+	sysfs_on_out(g->sysfs, NULL, NULL);
+	guest_scan(g);
+}
+
+/*
+ * Up and down, done after all, failed, or the CPU gone meanwhile: who had agreed hears the
+ * end of it once, and not before it is known.
+ */
+static void test_when_a_write_comes_back_late_then_its_end_is_told_once(void **state)
+{
+	enum end { DONE, FAILED, GONE, END_COUNT };
+	static const char *const told[2][END_COUNT] = {
+		{ "a post offline cpu 2\nb post offline cpu 2\n",
+		  "a failed offline cpu 2\nb failed offline cpu 2\n"
+		  "b undocheck offline cpu 2\na undocheck offline cpu 2\n",
+		  "a post offline cpu 2\nb post offline cpu 2\n" },
+		{ "a post online cpu 3\nb post online cpu 3\n",
+		  "a failed online cpu 3\nb failed online cpu 3\n"
+		  "b undocheck online cpu 3\na undocheck online cpu 3\n",
+		  "a failed online cpu 3\nb failed online cpu 3\n"
+		  "b undocheck online cpu 3\na undocheck online cpu 3\n" },
+	};
+	const char *path[2] = { "devices/system/cpu/cpu2/online",
+				"devices/system/cpu/cpu3/online" };
+	static struct guest g;
+	struct device *dev;
+	char before[64];
+	int up, end;
+
+	(void)state;
+	for (up = 0; up < 2; up++)
+		for (end = DONE; end < END_COUNT; end++) {
+			start_late(&g, path[up]);
+			dev = guest_cpu(&g, 2 + up);
+			if (end == FAILED)
+				fake_fail(&g.kernel, path[up], 0, 1, -EBUSY);
+			assert_int_equal(up ? device_online(dev, NULL) : device_offline(dev, NULL),
+					 -EINPROGRESS);
+			snprintf(before, sizeof(before), "pre %s cpu %d\n",
+				 up ? "online" : "offline", 2 + up);
+			assert_non_null(strstr(trace(), before));
+			guest_scan(&g); /* it is still there */
+			assert_int_equal(up ? device_online(dev, NULL) : device_offline(dev, NULL),
+					 -EBUSY);
+			assert_string_equal(trace(), "");
+			if (end == GONE)
+				g.kernel.cpu[2 + up].present = false;
+			come_back(&g);
+			assert_string_equal(trace(), told[up][end]);
+			guest_scan(&g);
+			assert_string_equal(trace(), "");
+			guest_done(&g);
+		}
+}
+
+/* One block of a batch is late: the others have their ends now, it has its own later. */
+static void test_when_a_block_is_late_then_its_end_is_its_own(void **state)
+{
+	struct memory_result result = { .failed = no_failure };
+	const int64_t three = (int64_t)FAKE_BLOCK_MB * 3 << 20;
+	static struct guest g;
+	struct hook_memory b;
+
+	(void)state;
+	start_late(&g, "devices/system/memory/memory1/state");
+	assert_int_equal(hook_memory_begin(&b, &g.model, 0, three, true, NULL), 0);
+	memory_range(&g.model, 0, three, "online_movable", &result);
+	trace();
+	hook_memory_end(&b);
+	assert_string_equal(trace(), "a failed online memory 2\nb failed online memory 2\n"
+				     "b undocheck online memory 2\na undocheck online memory 2\n"
+				     "a post online memory 0\nb post online memory 0\n");
+	assert_int_equal(hook_memory_begin(&b, &g.model, 0, three, true, NULL), 0);
+	assert_string_equal(trace(), "a check online memory 2\nb check online memory 2\n"
+				     "a pre online memory 2\nb pre online memory 2\n");
+	hook_memory_end(&b);
+	trace();
+	come_back(&g);
+	assert_string_equal(trace(), "a post online memory 1\nb post online memory 1\n");
+	guest_done(&g);
+}
+
+/* An undo failed, and the walk stands in the middle: told for what the CPU is. */
+static void test_when_an_undo_fails_then_the_end_is_told(void **state)
+{
+	static struct guest g;
+	struct device *dev;
+
+	(void)state;
+	guest_with_hooks(&g);
+	put_hook("a", "");
+	dev = guest_cpu(&g, 3);
+	dev->hp.fail = cpuhp_row(g.model.cpuhp, "ap:alive");
+	fake_fail(&g.kernel, "devices/system/cpu/cpu3/online", 1, 1, -EBUSY);
+	assert_int_equal(device_online(dev, NULL), -EAGAIN);
+	assert_true(dev->hp.stuck);
+	assert_string_equal(trace(), "a check online cpu 3\na pre online cpu 3\n"
+				     "a post online cpu 3\n");
+	guest_scan(&g);
+	assert_string_equal(trace(), "");
+	guest_done(&g);
+}
+
 #define HOOK_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -666,6 +800,9 @@ int main(void)
 		HOOK_TEST(test_when_a_batch_is_done_in_part_then_each_block_has_its_phase),
 		HOOK_TEST(test_when_a_hook_vetoes_a_window_then_it_is_closed_and_the_lock_free),
 		HOOK_TEST(test_when_a_window_opens_and_closes_then_both_are_told),
+		HOOK_TEST(test_when_a_write_comes_back_late_then_its_end_is_told_once),
+		HOOK_TEST(test_when_a_block_is_late_then_its_end_is_its_own),
+		HOOK_TEST(test_when_an_undo_fails_then_the_end_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -519,8 +519,8 @@ static int around_offline(struct device *dev, struct ls_err *err)
 	return around(dev, "0");
 }
 
-static const struct device_bus around_bus = { "cpu", "cpu", around_look, around_online,
-					      around_offline };
+static const struct device_bus around_bus = { "cpu",	   "cpu",	  HOOK_CPU,
+					      around_look, around_online, around_offline };
 
 static void go_around_the_driver_core(struct guest *g)
 {
