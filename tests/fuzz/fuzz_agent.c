@@ -2,16 +2,18 @@
 /*
  * Fuzz target: the whole agent behind its socket, above a kernel in memory.
  *
- * The first three bytes of the input set the kernel up: which of its writes fails, and
- * whether it goes behind the driver core's back. The rest is what a client sends: bytes
- * as they are, or requests made out of the agent's own tables, so that fuzzing gets past
- * the argument checks. What must hold, beside no crash and no sanitizer report:
+ * The first three bytes of the input set the kernel up (which of its writes fails, whether
+ * it goes behind the driver core's back) and say who the client is. The rest is what it
+ * sends: bytes as they are, or requests made out of the agent's own tables, so that
+ * fuzzing gets past the argument checks. What must hold, beside no crash and no sanitizer
+ * report:
  *
  *  - whatever is sent, the agent answers the next request of the same client
  *  - every request is answered once, with JSON
  *  - nothing stays pinned, and once the leases are over nobody has the hotplug lock and
  *    no window is open
  *  - a kernel that behaves has no CPU with two truths
+ *  - who may only look has changed nothing
  *
  *	make fuzz
  */
@@ -57,7 +59,8 @@ static unsigned take(struct input *in, unsigned below)
 
 /**
  * struct run - One agent and its client
- * @fd:       the client's end
+ * @client:   who it is
+ * @fd:       its end
  * @replies:  what has come there
  * @until_ms: later than this the agent hangs
  * @answered: replies, events not counted
@@ -68,6 +71,7 @@ struct run {
 	struct fake kernel;
 	struct sysfs *sysfs;
 	struct agent agent;
+	enum client_kind client;
 	int fd;
 	struct qmp_framer *replies;
 	uint64_t until_ms;
@@ -184,7 +188,7 @@ static struct json_object *make_value(struct input *in, const struct qmp_field *
 static struct json_object *make_request(struct input *in)
 {
 	struct json_object *o = json_object_new_object(), *args = json_object_new_object();
-	const struct qmp_verb *v = ops_verbs(CLIENT_HOST);
+	const struct qmp_verb *v = ops_verbs(CLIENT_ROOT);
 	unsigned i, n = 0;
 
 	while (v[n].name)
@@ -289,17 +293,18 @@ static void run_loop(void)
 	must(loop_run(&a->loop, after_round, a) == 0);
 }
 
-static void set_kernel_up(struct input *in)
+static void set_up(struct input *in)
 {
 	static const int errors[] = { -EBUSY, -EINVAL, -EPERM, -ENOMEM, -EAGAIN, -EIO };
-	unsigned how = take(in, 256);
+	unsigned how = take(in, 256), at = take(in, 256);
 
 	fake_init(&r.kernel, CPUS, CPUS - 2, BLOCKS);
 	r.kernel.bypass = how & 2;
 	if (how & 4)
 		strcpy(r.kernel.ignore, "devices/system/cpu/cpu4/online");
 	r.kernel.cpu[3].nameless = how & 8;
-	fake_fail(&r.kernel, "", (int)take(in, 16), how >> 4, errors[take(in, 6)]);
+	fake_fail(&r.kernel, "", (int)(at & 15), (int)(how >> 4), errors[take(in, 6)]);
+	r.client = (enum client_kind)((at >> 4) % 3);
 }
 
 static void begin(struct input *in)
@@ -308,14 +313,14 @@ static void begin(struct input *in)
 	int fds[2];
 
 	memset(&r, 0, sizeof(r));
-	set_kernel_up(in);
+	set_up(in);
 	r.sysfs = sysfs_new_ops(&fake_ops, &r.kernel);
 	must(r.sysfs && agent_init(&r.agent, &opt, r.sysfs, NULL) == 0);
 	r.agent.model.workers.ops = &fake_machine;
 	r.agent.model.pause_ms = 0;
 	r.agent.loop.on_timer = on_timer;
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-	must(agent_serve_fd(&r.agent, fds[1], CLIENT_HOST) == 0);
+	must(agent_serve_fd(&r.agent, fds[1], r.client) == 0);
 	r.fd = fds[0];
 	r.replies = qmp_framer_new(NULL);
 }
@@ -335,12 +340,13 @@ static void end_leases(void)
 	must(!lock.held && !a->lock.pins && window.state != WINDOW_OPEN);
 }
 
-static void check_cpus(void)
+static void check_kernel(void)
 {
 	int i;
 
 	for (i = 0; i < CPUS && !r.kernel.bypass; i++)
 		must(r.kernel.cpu[i].device == r.kernel.cpu[i].kernel);
+	must(r.client != CLIENT_MEMBER || !r.kernel.n_writes);
 }
 
 static void end(void)
@@ -375,7 +381,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run_loop();
 	must(raw || (!r.gone && r.answered == sent + 1));
 	end_leases();
-	check_cpus();
+	check_kernel();
 	end();
 	return 0;
 }
