@@ -38,7 +38,7 @@ check-long: deps deps-long
 deps-lint:
 	$(Q)mk/deps build check lint
 deps-long:
-	$(Q)mk/deps build check lab fetch long
+	$(Q)mk/deps build check lab fetch long debian
 
 mutants: deps deps-long
 	$(Q)tests/mutants/run $(T)

@@ -60,7 +60,7 @@ static const struct setting {
 	{ "slots",    SETTING_NUMBER, AT(slots),      0, 256,            "DIMM slots (4)" },
 	{ "maxmem",   SETTING_MIB,    AT(maxmem_mib), 256, GUEST_MIB_MAX, "greatest memory (8G)" },
 	{ "vmem",     SETTING_MIB,    AT(vmem_mib),   0, GUEST_MIB_MAX,  "size of virtio-mem device vmem0, 0 for none (2G; no such device on ppc64el)" },
-	{ "agent",    SETTING_AGENT,  AT(agent),      0, 0, "yes, no, or qga for QEMU's own (yes)" },
+	{ "agent",    SETTING_AGENT,  AT(agent),      0, 0, "yes, no, qga for QEMU's own, systemd or openrc: ours under Debian's init (yes)" },
 	{ "append",   SETTING_TEXT,   AT(append),     0, 0, "added to the kernel's command line" },
 	{ "disk",     SETTING_FLAG,   AT(disk),       0, 0, "a qcow2 disk, shared by all guests of the scenario that have one" },
 	{ "incoming", SETTING_FLAG,   AT(incoming),   0, 0, "a destination: paused, waits for a migration" },
@@ -94,7 +94,9 @@ static int setting_agent(const char *value, char *at)
 {
 	static const char *const names[][2] = { { "yes", "lockstep" },
 						{ "no", "none" },
-						{ "qga", "qga" } };
+						{ "qga", "qga" },
+						{ "systemd", "systemd" },
+						{ "openrc", "openrc" } };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(value, names[i][0])) {

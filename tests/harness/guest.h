@@ -22,7 +22,8 @@
  * @slots:    DIMM slots
  * @maxmem_mib: greatest address space for memory
  * @vmem_mib: size of the virtio-mem device vmem0, all of it unplugged; 0: no device
- * @agent:    what answers on the agent's port: "lockstep", "qga", "none"
+ * @agent:    what answers on the agent's port, and the initrd with it: "lockstep", "qga",
+ *            "none", "systemd", "openrc"
  * @disk:     qcow2 image on virtio-blk, shared by the guests of a directory; "" none
  * @append:   added to the kernel's command line
  * @incoming: a destination: paused, waiting for a migration

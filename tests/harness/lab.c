@@ -29,10 +29,11 @@ static int lab_find_builder(const char *build, char *ret_path, size_t size)
 	return -ENOENT;
 }
 
-int lab_build_guest(const char *build, bool qga, struct ls_err *err)
+int lab_build_guest(const char *build, const char *with, struct ls_err *err)
 {
-	char script[640], *argv[] = { script, (char *)(qga ? "--with-qga" : build),
-				      (char *)(qga ? build : NULL), NULL };
+	char script[640];
+	char *argv[] = { script, (char *)(with ? "--with" : build), (char *)with,
+			 (char *)(with ? build : NULL), NULL };
 	int status;
 	pid_t pid;
 
@@ -186,19 +187,22 @@ static int guest_open_console(struct guest *g, uint64_t deadline_ms, struct ls_e
 	}
 }
 
-/* QEMU's own agent is fetched when the first guest wants it. */
+/*
+ * What is not there from the start is made when the first guest wants it; each time it is
+ * looked whether it is still made of today's files.
+ */
 static int guest_find_initrd(struct guest *g, struct ls_err *err)
 {
+	const char *agent = g->config.agent;
 	char path[640];
 
-	snprintf(path, sizeof(path), "%s/%s/initrd.%s", g->lab->build, kind_now()->lab,
-		 g->config.agent);
+	if (strcmp(agent, "lockstep") != 0 && strcmp(agent, "none") != 0)
+		return lab_build_guest(g->lab->build, agent, err);
+	snprintf(path, sizeof(path), "%s/%s/initrd.%s", g->lab->build, kind_now()->lab, agent);
 	if (access(path, R_OK) == 0)
 		return 0;
-	if (!strcmp(g->config.agent, "lockstep"))
-		return ls_err_set(err, -ENOENT, "%s/lockstep-agent-static has not been built",
-				  g->lab->build);
-	return lab_build_guest(g->lab->build, true, err);
+	return ls_err_set(err, -ENOENT, "%s/lockstep-agent-static has not been built",
+			  g->lab->build);
 }
 
 /* Starts QEMU and takes hold of its console and our monitor. */

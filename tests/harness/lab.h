@@ -59,7 +59,7 @@ struct guest {
 /**
  * lab_build_guest() - Make what guests are made of, or see that it is up to date
  * @build: build directory
- * @qga:   with QEMU's own agent
+ * @with:  what else is wanted: "qga", "systemd", "openrc"; NULL: nothing
  * @err:   why not
  *
  * For the kind of guest that LOCKSTEP_GUEST names.
@@ -68,7 +68,7 @@ struct guest {
  *
  * Return: 0 or -errno.
  */
-int lab_build_guest(const char *build, bool qga, struct ls_err *err);
+int lab_build_guest(const char *build, const char *with, struct ls_err *err);
 
 /**
  * lab_init() - A lab in a directory

@@ -254,7 +254,7 @@ int run_main(int argc, char **argv, const char *build)
 		return report_usage();
 	if (report_check(&o) > 0)
 		return 2;
-	if (lab_build_guest(build, false, &err) < 0) {
+	if (lab_build_guest(build, NULL, &err) < 0) {
 		fprintf(stderr, "harness: %s\n", err.text);
 		return 1;
 	}

@@ -104,7 +104,7 @@ int up_main(int argc, char **argv, const char *build)
 		return 2;
 	}
 	mkdir(argv[1], 0777);
-	if (lab_build_guest(build, false, &err) < 0 || lab_init(&lab, argv[1], build, &err) < 0)
+	if (lab_build_guest(build, NULL, &err) < 0 || lab_init(&lab, argv[1], build, &err) < 0)
 		return up_fail(&err);
 	for (int at = 2; n == 0 || at < argc; n++) {
 		int used = up_settings(&config, argc - at, argv + at, &err);
@@ -171,7 +171,7 @@ int warm_main(int argc, char **argv, const char *build)
 
 	(void)argc;
 	(void)argv;
-	if (lab_build_guest(build, false, &err) < 0 ||
+	if (lab_build_guest(build, NULL, &err) < 0 ||
 	    super_start(warm_job, (void *)build, NULL, &err, &job) < 0)
 		return up_fail(&err);
 	return super_wait(&job);

@@ -4,13 +4,15 @@
 # and agent. Nothing is installed; root is not needed. Everything is kept
 # and made again only when what it is made of has changed.
 #
-# usage: build-guest.sh [--with-qga] [BUILD]
+# usage: build-guest.sh [--with qga|systemd|openrc] [BUILD]
 #
 # Makes in BUILD/lab, where BUILD is build/ unless it is named:
 #        vmlinuz
 #        initrd.none       no agent
 #        initrd.lockstep   with BUILD/lockstep-agent-static, if that exists
-#        initrd.qga        with QEMU's guest agent, if --with-qga
+#        initrd.qga        with QEMU's guest agent
+#        initrd.systemd    Debian, with BUILD/lockstep-agent under systemd
+#        initrd.openrc     the same under OpenRC (both: build-debian.sh)
 #
 # LOCKSTEP_GUEST names another guest (tests/harness/kind.c), made in BUILD/lab/NAME:
 #        6.12      the kernel of Debian's backports
@@ -23,8 +25,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-qga=
-[ "${1:-}" != --with-qga ] || { qga=yes; shift; }
+with=
+[ "${1:-}" != --with ] || { with=$2; shift 2; }
 build=${1:-$top/build}
 kind=${LOCKSTEP_GUEST:-6.1}
 # What is downloaded: the kernel's package is the one that $meta depends on.
@@ -56,30 +58,8 @@ trap=$programs/block-trap
 mkdir -p "$build/lab$sub"
 lab=$(cd "$build/lab$sub" && pwd)
 
-die() {
-	echo "build-guest: $*" >&2
-	exit 1
-}
-
-# fetch PACKAGE DIR: unpack a Debian package without installing it.
-fetch() {
-	local pkg=$1 dir=$2 tmp
-	tmp=$(mktemp -d "$lab/fetch.XXXXXX")
-	# shellcheck disable=SC2086 # words are wanted
-	(cd "$tmp" && $apt apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$pkg" >&2) ||
-		die "cannot download $pkg; try: apt-get update"
-	mkdir -p "$dir.new"
-	dpkg -x "$tmp"/*.deb "$dir.new"
-	rm -rf "$tmp"
-	mv "$dir.new" "$dir"
-}
-
-# pack DIR FILE: a reproducible cpio archive of a tree, everything owned by root.
-pack() {
-	(cd "$1" && find . -mindepth 1 | LC_ALL=C sort |
-		cpio --quiet -o -H newc -R 0:0 --reproducible) >"$2.new"
-	mv "$2.new" "$2"
-}
+. "$here/functions"
+. "$here/build-debian.sh"
 
 # The kernel that is there is kept: a newer one comes after `make clean`.
 kernel() {
@@ -97,6 +77,16 @@ kernel() {
 	echo "$found"
 }
 
+# The lab's modules and what they depend on, in the order in which they must be loaded.
+module_files() { # KERNEL_DIR RELEASE [MORE...]
+	/sbin/depmod -b "$1" "$2"
+	{ grep -v '^#' "$here/modules"; printf '%s\n' "${@:3}"; } | while read -r name; do
+		[ -n "$name" ] || continue
+		[ "$name" != virtio_mem ] || [ "$kind" != ppc64el ] || continue
+		/sbin/modprobe -d "$1" -S "$2" --show-depends "$name"
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+}
+
 base_cpio() {
 	local kdir=$1 release=$2 root
 	root=$(mktemp -d "$lab/root.XXXXXX")
@@ -105,15 +95,12 @@ base_cpio() {
 	for name in $(busybox --list); do
 		[ "$name" = busybox ] || ln -s busybox "$root/bin/$name"
 	done
+	install -D -m 755 -t "$root/usr/share/doc/lockstep/hooks" "$top"/examples/hooks/*
 	install -m 755 "$here/init" "$root/init"
 	install -m 755 "$here/console" "$root/etc/console"
 	install -m 644 "$here/fail-common" "$root/etc/fail-common"
 	install -m 755 "$here/fail-steps" "$here/fail-blocks" "$here/race" "$trap" "$root/bin/"
-	/sbin/depmod -b "$kdir" "$release"
-	grep -v '^#' "$here/modules" | while read -r name; do
-		[ "$name" != virtio_mem ] || [ "$kind" != ppc64el ] || continue
-		/sbin/modprobe -d "$kdir" -S "$release" --show-depends "$name"
-	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r ko; do
+	module_files "$kdir" "$release" | while read -r ko; do
 		cp "$ko" "$root/lib/modules/"
 		basename "$ko"
 	done >"$root/etc/modules.order"
@@ -149,15 +136,6 @@ qga_cpio() {
 	rm -rf "$root"
 }
 
-# fresh STAMP KEY: true when STAMP says that KEY was built.
-fresh() {
-	[ -e "$1" ] && [ "$(cat "$1")" = "$2" ]
-}
-
-sum() {
-	cat "$@" | sha256sum | cut -c1-16
-}
-
 # joined NAME CPIO...: one initrd; untouched when it would not change.
 joined() {
 	local out=$lab/initrd.$1
@@ -179,7 +157,7 @@ main() {
 		shell=$lab/busybox/bin/busybox
 	fi
 	key=$release-$(sum "$here/init" "$here/console" "$here"/fail-* "$here/race" "$here/modules" "$here/build-guest.sh" \
-		"$trap" "$shell")
+		"$here/functions" "$top"/examples/hooks/* "$trap" "$shell")
 	if ! fresh "$lab/base.key" "$key"; then
 		cp "$kdir/boot/$image-$release" "$lab/vmlinuz"
 		base_cpio "$kdir" "$release"
@@ -195,10 +173,15 @@ main() {
 		fi
 		joined lockstep "$lab/base.cpio" "$lab/agent.cpio"
 	fi
-	if [ -n "$qga" ]; then
+	case $with in
+	qga)
 		[ -e "$lab/qga.cpio" ] || qga_cpio
 		joined qga "$lab/base.cpio" "$lab/qga.cpio"
-	fi
+		;;
+	systemd | openrc)
+		debian_initrd "$with" "$kdir" "$release"
+		;;
+	esac
 }
 
 main
