@@ -97,6 +97,12 @@ int worker_unpark(struct worker *w);
  * @deadline_ms: for the CPU; then the worker is let go to the other CPUs until the
  *               function is over. What that itself takes has to be bounded by it.
  *
+ * Bounded without a second deadline: let go, the worker may run wherever the caller may;
+ * what is queued before it (a meeting, another call) is bounded, too; and the rows of the
+ * CPU table take what their hooks may take, which are killed at their deadline and left
+ * alone if even that does not end them. What is left is a guest whose host does not run
+ * the virtual CPU on which the worker is just then: nothing in a guest can bound that.
+ *
  * Return: what @fn returned, or -ESHUTDOWN: it has not run.
  */
 int worker_call(struct worker *w, int (*fn)(struct worker *w, void *arg), void *arg,

@@ -426,7 +426,7 @@ static void test_when_the_bound_is_over_then_the_writer_is_refused(void **state)
 	guard_engage(&guard, true);
 	assert_int_equal(end_of(user(ONLINE, O_RDWR)), EPERM);
 	assert_int_equal(end_of(user(EJECT, O_WRONLY)), EPERM);
-	assert_int_equal(guard_held_now(&guard), 0);
+	await_held(0);
 }
 
 /* A guard that ends holds nobody. */

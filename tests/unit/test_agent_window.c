@@ -720,6 +720,27 @@ static void test_when_the_close_cannot_be_saved_then_an_old_record_is_not_kept(v
 	assert_false(locked(g));
 }
 
+/* Pending, and somebody took it offline while no agent ran: told, and nothing is owed. */
+static void test_when_a_pending_cpu_went_while_no_agent_ran_then_nothing_is_owed(void **state)
+{
+	struct guest *g = *state;
+	int before;
+
+	open_window(g, "m1", WINDOW_FORCE, 1000, NULL);
+	fake_fail(&g->kernel, CPU(6), 0, 1, -EBUSY);
+	close_window(g, "m1", NULL);
+	fake_user(&g->kernel, CPU(6), "0");
+	guest_scan(g);
+	restart(g, 0);
+	before = g->n_told;
+	window_compare(&g->window);
+	assert_int_equal(g->n_told, before + 1);
+	assert_int_equal(g->told[before].id, 6);
+	assert_int_equal(state_of(g), WINDOW_CLOSED);
+	restart(g, 0);
+	assert_int_equal(state_of(g), WINDOW_CLOSED);
+}
+
 /* A damaged record, whatever is in it, ends nothing and opens nothing. */
 static void test_when_the_record_is_damaged_then_closed(void **state)
 {
@@ -784,6 +805,7 @@ int main(void)
 		D(test_when_restarted_while_pending_then_still_pending),
 		D(test_when_the_close_cannot_be_saved_then_an_old_record_is_not_kept),
 		D(test_when_the_record_is_damaged_then_closed),
+		D(test_when_a_pending_cpu_went_while_no_agent_ran_then_nothing_is_owed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
