@@ -105,20 +105,26 @@ int verb_fake_qmp(struct args *a)
 int verb_hold(struct args *a)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	const char *path;
 	struct guest *g;
 	struct fake *f;
+	bool agent;
 
-	if (args_guest(a, &g) < 0 || args_end(a) < 0)
+	if (args_guest(a, &g) < 0)
+		return -EINVAL;
+	agent = args_take(a, "agent");
+	if (args_end(a) < 0)
 		return -EINVAL;
 	if (a->run->dry)
 		return 0;
 	if (fake_new(a, &f) < 0)
 		return -EINVAL;
-	f->guest = g;
+	path = agent ? g->paths.agent : g->paths.qmp;
+	f->guest = agent ? NULL : g; /* for verb_release() */
 	f->watch.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	memcpy(to.sun_path, g->paths.qmp, sizeof(to.sun_path));
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
 	if (connect(f->watch.fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		return args_fail(a, "%s: %s", g->paths.qmp, strerror(errno));
+		return args_fail(a, "%s: %s", path, strerror(errno));
 	return 0;
 }
 

@@ -184,7 +184,7 @@ const struct verb verbs[] = {
 	{ "cont", verb_cont, "NAME", "SIGCONT to it." },
 	{ "interrupt", verb_interrupt, "NAME", "SIGINT to it: Ctrl-C." },
 	{ "hangup", verb_hangup, "NAME", "SIGHUP to it: the terminal is closed." },
-	{ "hold", verb_hold, "GUEST", "Be the one client of the monitor that lockstep uses." },
+	{ "hold", verb_hold, "GUEST [agent]", "Be the one client of the monitor that lockstep uses, or of the agent's port; and silent." },
 	{ "release", verb_release, "GUEST", "Let go of it." },
 	{ "fake-agent", verb_fake_agent, "GUEST KIND", "From now on lockstep finds this agent instead of the guest's." },
 	{ "fake-qmp", verb_fake_qmp, "NAME KIND", "A guest whose monitor is none." },
