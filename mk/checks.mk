@@ -18,6 +18,7 @@ help:
 #: make check-asan        unit tests under AddressSanitizer and UBSan
 #: make check-tsan        unit tests under ThreadSanitizer
 #: make check-long        check, sanitizers, full matrices, mutants
+#: make check-matrix      guests with other kernels, and on a pSeries; one cell a kind
 #: make mutants           break rules one by one; the tests must notice (T=NAME: one)
 #: make lint              clang-format, clang-tidy, cppcheck, include rule, core symbols
 #: make fuzz              every fuzz target for FUZZ_S seconds (30)
@@ -35,6 +36,11 @@ check-tsan: deps
 check-long: deps deps-long
 	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build lint unit asan tsan model install e2e mutants
 
+check-matrix: deps deps-matrix
+	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build matrix
+
+deps-matrix:
+	$(Q)mk/deps build lab matrix
 deps-lint:
 	$(Q)mk/deps build check lint
 deps-long:
@@ -90,7 +96,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBQMP)
 	$(Q)mkdir -p $(@D) && $(CC) -fsanitize=fuzzer,address,undefined -pthread -o $@ \
 		$(filter %.o,$^) $(LIBQMP) $(call pc,--libs,$(PKGS))
 
-.PHONY: help check-asan check-tsan check-long deps-lint deps-long mutants e2e lint cover bench fuzz
+.PHONY: help check-matrix deps-matrix ppc64el check-asan check-tsan check-long deps-lint deps-long mutants e2e lint cover bench fuzz
 
 # The agent for the lab's pSeries: Debian's cross compiler, and the two libraries unpacked.
 PPC     := powerpc64le-linux-gnu

@@ -184,12 +184,14 @@ static void argv_smp(struct argv *a, const struct guest_config *c)
 		 c->maxcpus / c->threads, c->threads);
 }
 
-static void argv_machine(struct argv *a, const struct guest_config *c)
+static void argv_machine(struct argv *a, const struct guest_config *c, const char *lab)
 {
 	const char *accel = getenv("LOCKSTEP_ACCEL"), *qemu = getenv("LOCKSTEP_QEMU");
 	bool kvm = accel && !strcmp(accel, "kvm");
 
-	argv_add(a, "%s", qemu ? qemu : kind_now()->qemu);
+	if (!qemu)
+		qemu = kind_now()->qemu;
+	argv_add(a, "%s%s", *qemu == '/' && qemu == kind_now()->qemu ? lab : "", qemu);
 	argv_add(a, "-machine");
 	argv_add(a, "%s", kind_now()->machine);
 	argv_add(a, "-accel");
@@ -263,7 +265,7 @@ static void argv_channels(struct argv *a, const struct guest_paths *p)
 void guest_argv(struct argv *a, const struct guest_config *c, const struct guest_paths *p,
 		const char *lab, bool paused)
 {
-	argv_machine(a, c);
+	argv_machine(a, c, lab);
 	argv_memory_device(a, c);
 	argv_disk(a, c, p);
 	argv_channels(a, p);

@@ -18,17 +18,18 @@
  */
 
 /* clang-format off */
-static const struct kind kinds[] = {
+static const struct guest_kind kinds[] = {
 	{ "6.1",     "lab",         "qemu-system-x86_64", "q35,usb=off", "max",    "ttyS0", true,  false },
 	{ "6.12",    "lab/6.12",    "qemu-system-x86_64", "q35,usb=off", CPU_6_12, "ttyS0", true,  false },
 	{ "ppc64el", "lab/ppc64el", "qemu-system-ppc64",  "pseries",     "power9", "hvc0",  false, true },
+	{ "ppc64el-smt", "lab/ppc64el", "/qemu",          "pseries",     "power9", "hvc0",  false, true },
 };
 /* clang-format on */
 
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 /* NULL: there is no such kind. */
-static const struct kind *kind_find(void)
+static const struct guest_kind *kind_find(void)
 {
 	const char *name = getenv("LOCKSTEP_GUEST");
 
@@ -40,9 +41,9 @@ static const struct kind *kind_find(void)
 	return NULL;
 }
 
-const struct kind *kind_now(void)
+const struct guest_kind *kind_now(void)
 {
-	const struct kind *k = kind_find();
+	const struct guest_kind *k = kind_find();
 
 	return k ? k : &kinds[0];
 }
@@ -51,6 +52,7 @@ int kind_check(struct ls_err *err)
 {
 	if (kind_find())
 		return 0;
-	return ls_err_set(err, -EINVAL, "LOCKSTEP_GUEST=%s: there are %s, %s and %s",
-			  getenv("LOCKSTEP_GUEST"), kinds[0].name, kinds[1].name, kinds[2].name);
+	return ls_err_set(err, -EINVAL, "LOCKSTEP_GUEST=%s: there are %s, %s, %s and %s",
+			  getenv("LOCKSTEP_GUEST"), kinds[0].name, kinds[1].name, kinds[2].name,
+			  kinds[3].name);
 }

@@ -11,17 +11,17 @@
 #include <lockstep/err.h>
 
 /**
- * struct kind - One of them
+ * struct guest_kind - One of them
  * @name:    as in LOCKSTEP_GUEST
  * @lab:     its files, below the build directory
- * @qemu:    program
+ * @qemu:    program; with a '/' in front: below @lab
  * @machine: value of -machine
  * @cpu:     value of -cpu under TCG
  * @console: the guest's serial line
  * @vmem:    QEMU has virtio-mem for this machine
  * @cold:    always booted: the guest does not come back from a saved state
  */
-struct kind {
+struct guest_kind {
 	const char *name;
 	const char *lab;
 	const char *qemu;
@@ -33,7 +33,7 @@ struct kind {
 };
 
 /* What LOCKSTEP_GUEST says; the first one if it says nothing, or nothing that there is. */
-const struct kind *kind_now(void);
+const struct guest_kind *kind_now(void);
 
 /* 0, or -EINVAL with the names that LOCKSTEP_GUEST may have. */
 int kind_check(struct ls_err *err);

@@ -17,6 +17,7 @@
 # LOCKSTEP_GUEST names another guest (tests/harness/kind.c), made in BUILD/lab/NAME:
 #        6.12      the kernel of Debian's backports
 #        ppc64el   an IBM pSeries; its programs are in BUILD/ppc64el (make ppc64el)
+#        ppc64el-smt  the same under the QEMU of backports, whose TCG has cores of several threads
 #
 # The harness runs it before it starts a guest.
 #
@@ -42,14 +43,15 @@ case $kind in
 	apt="$here/apt-elsewhere $build/lab/apt"
 	meta=$meta/bookworm-backports
 	;;
-ppc64el)
+ppc64el*)
+	sub=/ppc64el
 	apt="$here/apt-elsewhere $build/lab/apt"
 	meta=linux-image-powerpc64le:ppc64el
 	image=vmlinux
 	programs=$build/ppc64el
 	;;
 *)
-	echo "build-guest: LOCKSTEP_GUEST=$kind: there are 6.1, 6.12 and ppc64el" >&2
+	echo "build-guest: LOCKSTEP_GUEST=$kind: there are 6.1, 6.12, ppc64el and ppc64el-smt" >&2
 	exit 1
 	;;
 esac
@@ -60,6 +62,22 @@ lab=$(cd "$build/lab$sub" && pwd)
 
 . "$here/functions"
 . "$here/build-debian.sh"
+
+# QEMU of backports, unpacked, and a program that starts it with its own data.
+newer_qemu() {
+	local part
+	[ ! -x "$lab/qemu" ] || return 0
+	for part in ppc common data; do
+		fetch "qemu-system-$part/bookworm-backports" "$lab/qemu-$part"
+	done
+	cat >"$lab/qemu.new" <<-END
+		#!/bin/sh
+		export QEMU_MODULE_DIR=$lab/qemu-common/usr/lib/x86_64-linux-gnu/qemu
+		exec $lab/qemu-ppc/usr/bin/qemu-system-ppc64 -L $lab/qemu-data/usr/share/qemu "\$@"
+	END
+	chmod 755 "$lab/qemu.new"
+	mv "$lab/qemu.new" "$lab/qemu"
+}
 
 # The kernel that is there is kept: a newer one comes after `make clean`.
 kernel() {
@@ -152,10 +170,11 @@ main() {
 
 	kdir=$(kernel)
 	release=${kdir##*/kernel-}
-	if [ "$kind" = ppc64el ]; then
+	if [ "$sub" = /ppc64el ]; then
 		[ -d "$lab/busybox" ] || fetch busybox-static:ppc64el "$lab/busybox"
 		shell=$lab/busybox/bin/busybox
 	fi
+	[ "$kind" != ppc64el-smt ] || newer_qemu
 	key=$release-$(sum "$here/init" "$here/console" "$here"/fail-* "$here/race" "$here/modules" "$here/build-guest.sh" \
 		"$here/functions" "$top"/examples/hooks/* "$trap" "$shell")
 	if ! fresh "$lab/base.key" "$key"; then
