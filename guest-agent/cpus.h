@@ -16,11 +16,6 @@ struct cpus {
 	uint64_t bits[LS_CPUS_MAX / 64];
 };
 
-/* Every CPU of a set, ascending. */
-#define cpus_each(cpu, set)                                                                        \
-	for ((cpu) = 0; (cpu) < LS_CPUS_MAX; (cpu)++)                                              \
-		if (cpus_has((set), (cpu)))
-
 static inline bool cpus_has(const struct cpus *s, int cpu)
 {
 	return s->bits[cpu / 64] >> (cpu % 64) & 1;
@@ -44,6 +39,23 @@ static inline int cpus_count(const struct cpus *s)
 		n += __builtin_popcountll(s->bits[i]);
 	return n;
 }
+
+/* The first CPU of a set from @cpu on; LS_CPUS_MAX: there is none. */
+static inline int cpus_next(const struct cpus *s, int cpu)
+{
+	uint64_t word;
+
+	for (; cpu < LS_CPUS_MAX; cpu = (cpu / 64 + 1) * 64) {
+		word = s->bits[cpu / 64] >> (cpu % 64);
+		if (word)
+			return cpu + __builtin_ctzll(word);
+	}
+	return LS_CPUS_MAX;
+}
+
+/* Every CPU of a set, ascending. */
+#define cpus_each(cpu, set)                                                                        \
+	for ((cpu) = cpus_next((set), 0); (cpu) < LS_CPUS_MAX; (cpu) = cpus_next((set), (cpu) + 1))
 
 /**
  * cpus_parse() - Read a list as in /sys/devices/system/cpu/online
