@@ -16,6 +16,8 @@
 #include "cpus.h"
 #include "sysfs.h"
 
+#define LOOKS 5 /* until the two views of a CPU agree; more, and they do disagree */
+
 static int read_mask(struct sysfs *s, const char *name, struct cpus *ret_mask)
 {
 	char text[SYSFS_FILE_BYTES];
@@ -80,18 +82,13 @@ static enum device_state cpu_state(struct device *dev)
 	return dev->online && dev->kernel ? STATE_ONLINE : STATE_OFFLINE;
 }
 
-/* While a write is out its file would make us wait, too: nothing is read then. */
-int cpu_look(struct device *dev, struct ls_err *err)
+static int read_views(struct device *dev, struct ls_err *err)
 {
 	struct sysfs *s = dev->model->sysfs;
-	bool was_online = dev->online, was_kernel = dev->kernel;
 	struct cpus mask, present;
 	char online[8];
-	int r, slot;
+	int r;
 
-	dev->state = cpu_state(dev);
-	if (dev->state == STATE_IN_KERNEL)
-		return 0;
 	r = cpu_mask(s, &mask);
 	if (r >= 0)
 		r = cpu_present(s, &present);
@@ -108,6 +105,25 @@ int cpu_look(struct device *dev, struct ls_err *err)
 		return device_unread(dev, r, err);
 	dev->fixed = r < 0;
 	dev->online = r < 0 ? dev->kernel : !strcmp(online, "1");
+	return 0;
+}
+
+/*
+ * While a write is out its file would make us wait, too: nothing is read then. Views that
+ * differ are read again: somebody may have changed the CPU between one file and the other.
+ */
+int cpu_look(struct device *dev, struct ls_err *err)
+{
+	bool was_online = dev->online, was_kernel = dev->kernel;
+	int looks, slot, r = 0;
+
+	dev->state = cpu_state(dev);
+	if (dev->state == STATE_IN_KERNEL)
+		return 0;
+	for (looks = 0; looks < LOOKS && r == 0 && (!looks || dev->online != dev->kernel); looks++)
+		r = read_views(dev, err);
+	if (r < 0)
+		return r;
 	dev->state = cpu_state(dev);
 	cpuhp_seen(dev, was_online != dev->online || was_kernel != dev->kernel);
 	/*
@@ -115,7 +131,7 @@ int cpu_look(struct device *dev, struct ls_err *err)
 	 * (acpi_processor_add(): arch_register_cpu(), then acpi_bind_one()), and a pSeries
 	 * gives the number of a core that has gone to the next one that comes.
 	 */
-	slot = cpu_slot(s, dev->id);
+	slot = cpu_slot(dev->model->sysfs, dev->id);
 	if (slot >= 0)
 		dev->slot = slot;
 	return 0;
