@@ -25,6 +25,7 @@ AGENT_SRC := $(filter-out guest-agent/agent.c,$(wildcard guest-agent/*.c))
 HARN_SRC  := $(wildcard tests/harness/*.c)
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 
+comma := ,
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 LIBQMP := $(B)/libqmp.a
 PROGS  := $(B)/lockstep $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness \
@@ -85,6 +86,16 @@ $(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST)) \
 		$(call pc,--libs,cmocka)
+
+# The agent's own objects over a scheduler of ours: who calls one of these functions calls
+# __wrap_...() (tests/interleave/wrap.c).
+TAKEN := $(addprefix pthread_,mutex_init mutex_destroy mutex_lock mutex_trylock mutex_unlock \
+         cond_init cond_destroy cond_wait cond_timedwait cond_signal cond_broadcast \
+         create join timedjoin_np detach self kill) clock_gettime __assert_fail
+$(B)/interleave: $(call obj,$(wildcard tests/interleave/*.c) $(AGENT_SRC) tests/unit/fake_sysfs.c) $(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -no-pie -pthread -o $@ $(addprefix -Wl$(comma)--wrap=,$(TAKEN)) $^ \
+		$(call pc,--libs,$(PKGS))
 
 unit-build: $(UNIT)
 unit: $(if $(T),$(B)/unit/$(T),$(UNIT))

@@ -15,6 +15,7 @@ help:
 #: make check             every test, with all set-up; the last line has the counts
 #: make unit              the unit tests only; T=test_qmp_frame runs one of them
 #: make e2e T=NAME        one scenario, tests/e2e/NAME.scn
+#: make interleave        every schedule of small cases, the agent's real code (T=CASE: one)
 #: make check-asan        unit tests under AddressSanitizer and UBSan
 #: make check-tsan        unit tests under ThreadSanitizer
 #: make check-long        check, sanitizers, full matrices, mutants
@@ -34,7 +35,7 @@ check-tsan: deps
 	+$(Q)MAKE="$(MAKE)" tests/run tsan
 
 check-long: deps deps-long
-	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build lint unit asan tsan model install e2e mutants
+	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build lint unit asan tsan model interleave install e2e mutants
 
 check-matrix: deps deps-matrix
 	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build matrix
@@ -48,6 +49,9 @@ deps-long:
 
 mutants: deps deps-long
 	$(Q)tests/mutants/run $(T)
+
+interleave: $(B)/interleave
+	$(Q)$(B)/interleave $(T)
 
 e2e: all
 	$(Q)$(B)/harness run tests/e2e/$(or $(T),*).scn
@@ -96,7 +100,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBQMP)
 	$(Q)mkdir -p $(@D) && $(CC) -fsanitize=fuzzer,address,undefined -pthread -o $@ \
 		$(filter %.o,$^) $(LIBQMP) $(call pc,--libs,$(PKGS))
 
-.PHONY: help check-matrix deps-matrix ppc64el check-asan check-tsan check-long deps-lint deps-long mutants e2e lint cover bench fuzz
+.PHONY: help check-matrix deps-matrix ppc64el check-asan check-tsan check-long deps-lint deps-long mutants interleave e2e lint cover bench fuzz
 
 # The agent for the lab's pSeries: Debian's cross compiler, and the two libraries unpacked.
 PPC     := powerpc64le-linux-gnu

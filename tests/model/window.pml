@@ -18,13 +18,7 @@
  * Not claimed: what becomes of a user's write without the guard, while the agent is
  * dead, or while a restore is pending. Such a write is "unclear".
  *
- *	model			code
- *	write_online		device.c: device_online(), device_offline()
- *	open_window		window.c: window_admit(); window_cpus.c: window_force()
- *	restore, close_window	window_cpus.c: window_restore(); window.c: end()
- *	expiry			run.c: agent_expire(); window.c: window_expire()
- *	load			window.c: window_load()
- *	save, rec_*		window.c: window_save(); persist.c
+ * docs/models.md says which function of the code each step is.
  *
  * Each of these breaks one rule, and the search has to find that:
  * Broken: BYPASS forced onlining goes through the driver core

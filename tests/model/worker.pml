@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Workers (guest-agent/worker.c, workers.c): queue, park, unpark and meetings on two
- * CPUs, in every order. docs/locking.md says which line of code each step is.
+ * CPUs, in every order. docs/models.md says which function of the code each step is.
  *
  * Shown:
  *	accepted work has run when the worker parks, and runs in the end	(assertions)

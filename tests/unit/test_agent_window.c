@@ -305,6 +305,28 @@ static void test_when_a_user_changes_something_meanwhile_then_it_is_told_soon(vo
 		assert_true(fake_agrees(&g->kernel, cpu, cpu < 4));
 }
 
+static struct cpus wishes_cpu4(void *arg)
+{
+	struct cpus set = { 0 };
+
+	(void)arg;
+	cpus_add(&set, 4);
+	return set;
+}
+
+/* What its user has set while the window opened is not taken back with the rest. */
+static void test_when_an_open_fails_then_the_users_wish_stands(void **state)
+{
+	struct guest *g = *state;
+
+	g->window.intents = wishes_cpu4;
+	fake_fail(&g->kernel, CPU(6), 0, 1, -EAGAIN);
+	assert_int_equal(open_window(g, "m1", WINDOW_FORCE, 1000, NULL), -EAGAIN);
+	assert_true(fake_agrees(&g->kernel, 4, true));
+	assert_true(fake_agrees(&g->kernel, 5, false));
+	assert_int_equal(state_of(g), WINDOW_CLOSED);
+}
+
 /* A CPU that SMT control forbids is left out and said so; the window opens. */
 static void test_when_smt_forbids_a_cpu_then_it_is_left_out(void **state)
 {
@@ -783,6 +805,7 @@ int main(void)
 		T(test_when_a_cpu_gets_out_of_step_meanwhile_then_it_is_not_touched),
 		T(test_when_a_user_is_faster_than_open_then_close_leaves_it),
 		T(test_when_a_user_changes_something_meanwhile_then_it_is_told_soon),
+		T(test_when_an_open_fails_then_the_users_wish_stands),
 		T(test_when_smt_forbids_a_cpu_then_it_is_left_out),
 		T(test_when_a_cpu_cannot_be_restored_then_pending),
 		T(test_when_pending_then_the_next_window_restores_it),
