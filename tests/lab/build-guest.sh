@@ -100,7 +100,7 @@ module_files() { # KERNEL_DIR RELEASE [MORE...]
 	/sbin/depmod -b "$1" "$2"
 	{ grep -v '^#' "$here/modules"; printf '%s\n' "${@:3}"; } | while read -r name; do
 		[ -n "$name" ] || continue
-		[ "$name" != virtio_mem ] || [ "$kind" != ppc64el ] || continue
+		[ "$name" != virtio_mem ] || [ "$sub" != /ppc64el ] || continue
 		/sbin/modprobe -d "$1" -S "$2" --show-depends "$name"
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
