@@ -20,7 +20,7 @@
  * struct fake_vsock - What the kernel of the test knows
  * @path:     the unix socket that stands for the port
  * @at:       what was bound or connected to last
- * @peer_cid: who is said to connect
+ * @peer_cid: who is said to connect; set while the code under test may run
  * @none:     this kernel has no vsock
  * @error:    what connect() fails with, as a positive errno
  * @late:     the same, told when the connection is decided
@@ -77,9 +77,10 @@ int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t len)
 
 int getpeername(int fd, __SOCKADDR_ARG addr, socklen_t *len)
 {
-	struct sockaddr_vm peer = { .svm_family = AF_VSOCK, .svm_cid = fake_vsock.peer_cid };
+	struct sockaddr_vm peer = { .svm_family = AF_VSOCK };
 
 	(void)fd;
+	peer.svm_cid = __atomic_load_n(&fake_vsock.peer_cid, __ATOMIC_SEQ_CST);
 	memcpy(addr.__sockaddr__, &peer, *len < sizeof(peer) ? *len : sizeof(peer));
 	*len = sizeof(peer);
 	return 0;

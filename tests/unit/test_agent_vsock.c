@@ -126,7 +126,7 @@ static void test_when_anybody_else_connects_then_he_is_turned_away(void **state)
 		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-		fake_vsock.peer_cid = cids[i];
+		__atomic_store_n(&fake_vsock.peer_cid, cids[i], __ATOMIC_SEQ_CST);
 		assert_int_equal(
 			connect(fd, (struct sockaddr *)&fake_vsock.path, sizeof(fake_vsock.path)),
 			0);
