@@ -165,7 +165,6 @@ static int open_force(struct window *w, struct window_result *result, struct ls_
 	int r = window_force(w, result, err);
 
 	if (r < 0) {
-		window_honour(w);
 		window_restore(w, &undo);
 		end(w);
 	}
