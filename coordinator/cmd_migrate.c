@@ -243,7 +243,7 @@ static int run_job(struct session *s, const struct txn_migrate *how, const char 
 static int job(struct cli *cli, int watch)
 {
 	struct meter meter = { 0 };
-	struct run_ops wrapped = { on_tell, on_progress, &meter };
+	struct run_ops wrapped = { .tell = on_tell, .progress = on_progress, .arg = &meter };
 	struct txn_migrate m = { 0 };
 	struct guest dst = { .name = "destination" };
 	struct session s;

@@ -94,7 +94,7 @@ static void on_progress(void *arg, const struct vm_progress *p, enum vm_mig mig)
 
 void report_ops(struct cli *cli, struct run_ops *ret_ops)
 {
-	*ret_ops = (struct run_ops){ on_tell, on_progress, cli };
+	*ret_ops = (struct run_ops){ .tell = on_tell, .progress = on_progress, .arg = cli };
 }
 
 void report_end(const struct cli *cli, const struct txn *t)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <lockstep/cleanup.h>
 #include <qmp.h>
 
 #include "hv.h"
@@ -41,9 +42,12 @@ struct run {
 	struct txn *t;
 	struct engine *e;
 	struct request *requests;
-	sd_event_source *timer;
-	bool over, pumping, undo;
+	sd_event_source *timer, *end;
+	bool over, pumping;
 	char *record;
+	run_ended_fn ended;
+	run_looked_fn looked;
+	void *ended_arg, *looked_arg;
 };
 
 static void pump(struct run *run);
@@ -65,7 +69,7 @@ static void tell_progress(struct run *run)
 {
 	const struct vm *src = &run->view.vm[SIDE_SRC];
 
-	if (run->e && run->ops.progress && run->t->op == OP_MIGRATE && src->answers &&
+	if (run->ops.progress && run->t->op == OP_MIGRATE && src->answers &&
 	    (vm_mig_under_way(src->mig) || src->mig == MIG_COMPLETED))
 		run->ops.progress(run->ops.arg, &src->progress, src->mig);
 }
@@ -78,8 +82,14 @@ static void look_done(struct run *run)
 		memset(&run->fresh[side], 0, sizeof(run->fresh[side]));
 	}
 	run->view.look = run->look;
-	tell_progress(run);
-	event(run, (struct event){ .kind = EV_OBSERVED, .view = &run->view });
+	if (run->e) {
+		tell_progress(run);
+		event(run, (struct event){ .kind = EV_OBSERVED, .view = &run->view });
+	} else if (run->looked) {
+		run_looked_fn fn = ls_steal_ptr(&run->looked);
+
+		fn(run->looked_arg);
+	}
 }
 
 static void looked(struct run *run, enum side side, struct vm *vm)
@@ -252,6 +262,7 @@ static void carry_out(struct run *run, const struct action *a)
 		break;
 	case ACT_END:
 		run->over = true;
+		sd_event_source_set_enabled(run->end, SD_EVENT_ONESHOT);
 		break;
 	}
 }
@@ -268,43 +279,78 @@ static void pump(struct run *run)
 
 static void on_hint(void *arg, const char *what)
 {
-	(void)what;
-	event(arg, (struct event){ .kind = EV_HINT });
+	struct run *run = arg;
+
+	if (run->ops.hint)
+		run->ops.hint(run->ops.arg, what);
+	event(run, (struct event){ .kind = EV_HINT });
 }
 
 static void on_lost(void *arg)
 {
-	event(arg, (struct event){ .kind = EV_LOST });
+	struct run *run = arg;
+
+	if (run->ops.lost)
+		run->ops.lost(run->ops.arg);
+	event(run, (struct event){ .kind = EV_LOST });
 }
 
-/* ---- from outside ------------------------------------------------------- */
+/* ---- a transaction -------------------------------------------------------- */
 
-int run_txn(struct run *run, struct txn *t, uint64_t deadline_ms)
+static void put_away(struct run *run)
 {
-	int r = 0;
-
-	run->t = t;
-	run->over = false;
-	for (int side = 0; side < SIDE_COUNT; side++)
-		if (run->hv[side])
-			hv_expect_lease(run->hv[side], t->id);
-	run->record = malloc(TXN_RECORD_MAX);
-	run->e = run->record ? engine_new(t, qmp_now_ms(), deadline_ms) : NULL;
-	if (!run->e)
-		return -ENOMEM;
-	if (run->undo)
-		run_cancel(run);
-	pump(run);
-	while (!run->over && r >= 0)
-		r = sd_event_run(run->loop, UINT64_MAX);
-	set_timer(run, 0);
+	run->timer = sd_event_source_disable_unref(run->timer);
+	run->end = sd_event_source_disable_unref(run->end);
 	for (struct request *q = run->requests; q; q = q->next)
 		q->over = true;
 	engine_free(run->e);
 	run->e = NULL;
 	free(run->record);
 	run->record = NULL;
-	return r < 0 ? r : 0;
+}
+
+/* In a turn of the loop of its own: the run may be freed, or go on with the next one. */
+static int on_end(sd_event_source *s, void *arg)
+{
+	struct run *run = arg;
+
+	(void)s;
+	put_away(run);
+	run->ended(run->ended_arg, run->t);
+	return 0;
+}
+
+static int prepare(struct run *run, uint64_t deadline_ms)
+{
+	int r = sd_event_add_defer(run->loop, &run->end, on_end, run);
+
+	if (r < 0)
+		return r;
+	sd_event_source_set_enabled(run->end, SD_EVENT_OFF);
+	run->record = malloc(TXN_RECORD_MAX);
+	run->e = run->record ? engine_new(run->t, qmp_now_ms(), deadline_ms) : NULL;
+	return run->e ? 0 : -ENOMEM;
+}
+
+int run_start(struct run *run, struct txn *t, uint64_t deadline_ms, run_ended_fn fn, void *arg)
+{
+	int r;
+
+	run->t = t;
+	run->over = false;
+	run->looked = NULL;
+	run->ended = fn;
+	run->ended_arg = arg;
+	r = prepare(run, deadline_ms);
+	if (r < 0) {
+		put_away(run);
+		return r;
+	}
+	for (int side = 0; side < SIDE_COUNT; side++)
+		if (run->hv[side])
+			hv_expect_lease(run->hv[side], t->id);
+	pump(run);
+	return 0;
 }
 
 void run_cancel(struct run *run)
@@ -312,14 +358,36 @@ void run_cancel(struct run *run)
 	event(run, (struct event){ .kind = EV_CANCEL });
 }
 
+static void note_end(void *arg, struct txn *t)
+{
+	bool *over = arg;
+
+	(void)t;
+	*over = true;
+}
+
+static int run_to_the_end(struct run *run, struct txn *t, uint64_t deadline_ms, bool undo)
+{
+	bool over = false;
+	int r = run_start(run, t, deadline_ms, note_end, &over);
+
+	if (r >= 0 && undo)
+		run_cancel(run);
+	while (!over && r >= 0)
+		r = sd_event_run(run->loop, UINT64_MAX);
+	if (!over)
+		put_away(run);
+	return r < 0 ? r : 0;
+}
+
+int run_txn(struct run *run, struct txn *t, uint64_t deadline_ms)
+{
+	return run_to_the_end(run, t, deadline_ms, false);
+}
+
 int run_undo(struct run *run, struct txn *t)
 {
-	int r;
-
-	run->undo = true;
-	r = run_txn(run, t, 0);
-	run->undo = false;
-	return r;
+	return run_to_the_end(run, t, 0, true);
 }
 
 void run_join(struct run *run, enum side side, const struct guest *g)
@@ -336,7 +404,7 @@ void run_join(struct run *run, enum side side, const struct guest *g)
 		abort();
 }
 
-static int look_error(const struct run *run, struct ls_err *err)
+int run_look_error(const struct run *run, struct ls_err *err)
 {
 	for (int side = 0; side < SIDE_COUNT; side++) {
 		if (!run->hv[side] || run->view.vm[side].answers)
@@ -355,7 +423,14 @@ int run_look(struct run *run, struct ls_err *err)
 	look(run, 0);
 	while (run->looking && r >= 0)
 		r = sd_event_run(run->loop, UINT64_MAX);
-	return r < 0 ? r : look_error(run, err);
+	return r < 0 ? r : run_look_error(run, err);
+}
+
+void run_look_start(struct run *run, run_looked_fn fn, void *arg)
+{
+	run->looked = fn;
+	run->looked_arg = arg;
+	look(run, 0);
 }
 
 const struct view *run_view(const struct run *run)
@@ -400,8 +475,7 @@ void run_free(struct run *run)
 	}
 	while (run->requests)
 		request_free(run->requests);
-	set_timer(run, 0);
-	free(run->record);
+	put_away(run);
 	sd_event_unref(run->loop);
 	free(run);
 }

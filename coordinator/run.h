@@ -14,10 +14,14 @@
  * struct run_ops - Who hears how it goes
  * @tell:     an ACT_TELL of the engine
  * @progress: a look while a migration transfers
+ * @hint:     something happened to a guest by itself, with a transaction or without
+ * @lost:     a monitor's connection is gone, the same
  */
 struct run_ops {
 	void (*tell)(void *arg, const struct txn *t, const struct action *a);
 	void (*progress)(void *arg, const struct vm_progress *p, enum vm_mig mig);
+	void (*hint)(void *arg, const char *what);
+	void (*lost)(void *arg);
 	void *arg;
 };
 
@@ -44,18 +48,34 @@ void run_free(struct run *run);
  * Return: 0; -errno of the connection that failed; the view is run_view().
  */
 int run_look(struct run *run, struct ls_err *err);
+
+/*
+ * The same without waiting: @fn is called from the loop when the view is there. A
+ * transaction that begins before that takes its place.
+ */
+typedef void (*run_looked_fn)(void *arg);
+void run_look_start(struct run *run, run_looked_fn fn, void *arg);
+
+/* Why the last look got no answer; 0 if it got one. */
+int run_look_error(const struct run *run, struct ls_err *err);
 const struct view *run_view(const struct run *run);
 
 /* The hypervisor connection of a side; run->side stays valid for the run's life. */
 struct hv *run_hv(const struct run *run, enum side side);
 
 /**
- * run_txn() - Walk a transaction to its end
- * @t:           new or loaded; its end is in t->end
+ * run_start() - Begin to walk a transaction; never blocks
+ * @t:           new or loaded; borrowed until its end
  * @deadline_ms: qmp_now_ms() clock; 0 none
+ * @fn:          called once, later, from the loop, when t->end is final: the run may be
+ *               freed there, or given the next transaction
  *
- * Return: 0 (whatever the end), or -errno of the loop itself.
+ * Return: 0; -errno, and @fn is not called.
  */
+typedef void (*run_ended_fn)(void *arg, struct txn *t);
+int run_start(struct run *run, struct txn *t, uint64_t deadline_ms, run_ended_fn fn, void *arg);
+
+/* The same for a program that has nothing else to do. Return: 0 (whatever the end), -errno. */
 int run_txn(struct run *run, struct txn *t, uint64_t deadline_ms);
 
 /* The same for a transaction whose coordinator died: back, unless it can only go forward. */
