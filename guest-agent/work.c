@@ -24,12 +24,13 @@ struct queue {
 /**
  * struct work - The thread and its queues
  * @lock:    protects the rest
- * @more:    @todo or @stop has changed
+ * @more:    @todo, @stop or @ended has changed
  * @todo:    not begun
  * @ran:     to be finished by the loop
  * @jobs:    submitted and not finished
  * @event:   eventfd
  * @stop:    the thread is to end
+ * @ended:   it does nothing any more but end
  */
 struct work {
 	pthread_mutex_t lock;
@@ -38,7 +39,7 @@ struct work {
 	struct queue ran;
 	unsigned jobs;
 	int event;
-	bool stop;
+	bool stop, ended;
 	pthread_t thread;
 };
 
@@ -97,6 +98,10 @@ static void *work_thread(void *arg)
 	}
 	pthread_mutex_unlock(&w->lock);
 	rcu_unregister_thread();
+	pthread_mutex_lock(&w->lock);
+	w->ended = true;
+	pthread_cond_signal(&w->more);
+	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }
 
@@ -107,7 +112,7 @@ struct work *work_new(void)
 	if (!w)
 		return NULL;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->more, NULL);
+	after_cond_init(&w->more);
 	queue_init(&w->todo);
 	queue_init(&w->ran);
 	w->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -127,17 +132,25 @@ static void finish_all(struct queue *q)
 		job->done(job);
 }
 
-int work_free(struct work *w, unsigned wait_ms)
+/* The thread waits on @more, too, but not once it is told to stop. */
+static bool stop(struct work *w, unsigned wait_ms)
 {
-	struct timespec until;
+	const struct timespec until = after_ms(wait_ms);
+	int r = 0;
 
-	pthread_mutex_lock(&w->lock);
+	ls_guard(&w->lock);
 	w->stop = true;
 	pthread_cond_signal(&w->more);
-	pthread_mutex_unlock(&w->lock);
-	until = after_ms(wait_ms);
-	if (pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &until))
+	while (!w->ended && !r)
+		r = pthread_cond_timedwait(&w->more, &w->lock, &until);
+	return w->ended;
+}
+
+int work_free(struct work *w, unsigned wait_ms)
+{
+	if (!stop(w, wait_ms))
 		return -ETIMEDOUT;
+	pthread_join(w->thread, NULL);
 	finish_all(&w->ran);
 	finish_all(&w->todo);
 	close(w->event);
