@@ -5,13 +5,12 @@
 #include "session.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
-#include "core/plan.h"
+#include "wish.h"
 
 static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
 
@@ -111,67 +110,32 @@ static void say_now(struct session *s, bool vcpus)
 		printf(", %s online in the guest\n", online);
 }
 
-/* A QEMU that has no guest yet, or has one no more, has nobody to plug anything into. */
-static int check_has_guest(const struct session *s, struct ls_err *err)
-{
-	enum vm_run run = run_view(s->run)->vm[SIDE_SRC].run;
-
-	if (run != VM_INMIGRATE && run != VM_POSTMIGRATE)
-		return 0;
-	return ls_err_set(err, -EPERM, "the guest does not run here: this QEMU is %s",
-			  vm_run_name(run));
-}
-
-/**
- * struct wish - What sets the two commands apart
- * @vcpus: the vCPUs are meant, and told afterwards; otherwise the memory
- * @value: vCPUs, or bytes
- * @what:  for those who find the guest taken
- */
-struct wish {
-	bool vcpus;
-	uint64_t value;
-	char what[48];
-};
-
-static int plan(struct session *s, const struct wish *w, const char *id, struct ls_err *err,
-		struct txn **ret_txn)
-{
-	const struct vm *vm = &run_view(s->run)->vm[SIDE_SRC];
-	int r = check_has_guest(s, err);
-
-	if (r < 0)
-		return r;
-	return w->vcpus ? plan_vcpus(vm, id, (unsigned)w->value, err, ret_txn)
-			: plan_memory(vm, id, w->value, err, ret_txn);
-}
-
 static int change_opened(struct session *s, const struct wish *w, const char *id)
 {
 	struct txn *t = NULL;
 	struct ls_err err;
-	int r = plan(s, w, id, &err, &t), code = XC_OK;
+	int r = wish_plan(w, &run_view(s->run)->vm[SIDE_SRC], id, &err, &t), code = XC_OK;
 
 	if (r < 0)
-		return cli_error(s->cli, r == -EINVAL || r == -ENOSPC ? XC_USAGE : XC_REFUSED,
-				 &err);
+		return cli_error(s->cli, wish_is_wrong(r) ? XC_USAGE : XC_REFUSED, &err);
 	if (t)
 		code = session_run(s, t);
 	if (code != XC_LOST)
-		say_now(s, w->vcpus);
+		say_now(s, w->kind == WISH_VCPUS);
 	txn_free(t);
 	return code;
 }
 
 static int change(struct cli *cli, const struct wish *w)
 {
-	char id[LS_TXN_BYTES], what[128];
+	char id[LS_TXN_BYTES], text[48], what[128];
 	struct run_ops ops;
 	struct session s;
 	int code;
 
-	session_txn_id(id, sizeof(id));
-	snprintf(what, sizeof(what), "%s, transaction %s", w->what, id);
+	wish_txn_id(id, sizeof(id));
+	wish_text(w, text, sizeof(text));
+	snprintf(what, sizeof(what), "%s, transaction %s", text, id);
 	report_ops(cli, &ops);
 	code = session_open(&s, cli, what, NULL, &ops);
 	if (!code)
@@ -201,14 +165,13 @@ static const struct argp vcpus_argp = {
 
 static int run_vcpus(struct cli *cli)
 {
-	struct wish w = { .vcpus = true };
+	struct wish w = { .kind = WISH_VCPUS };
 	struct ls_err err;
 	unsigned count = 0;
 
 	if (parse_count(cli, &err, &count) < 0)
 		return cli_error(cli, XC_USAGE, &err);
 	w.value = count;
-	snprintf(w.what, sizeof(w.what), "vcpus %u", count);
 	return change(cli, &w);
 }
 
@@ -233,12 +196,11 @@ static const struct argp memory_argp = {
 
 static int run_memory(struct cli *cli)
 {
-	struct wish w = { .vcpus = false };
+	struct wish w = { .kind = WISH_MEMORY };
 	struct ls_err err;
 
 	if (parse_size(cli, &err, &w.value) < 0)
 		return cli_error(cli, XC_USAGE, &err);
-	snprintf(w.what, sizeof(w.what), "memory %" PRIu64 "M", w.value >> 20);
 	return change(cli, &w);
 }
 

@@ -15,6 +15,7 @@
 #include "hv.h"
 #include "job.h"
 #include "report.h"
+#include "wish.h"
 
 /* For a guest that dirties its memory faster than it is copied: not for ever. */
 #define MIGRATE_LIMIT_MS (30 * 60 * 1000)
@@ -260,7 +261,7 @@ static int job(struct cli *cli, int watch)
 	snprintf(m.src_agent, sizeof(m.src_agent), "%s", cli->guest.agent);
 	snprintf(dst.qmp, sizeof(dst.qmp), "%s", m.dst_qmp);
 	snprintf(dst.agent, sizeof(dst.agent), "%s", m.dst_agent);
-	session_txn_id(id, sizeof(id));
+	wish_txn_id(id, sizeof(id));
 	snprintf(what, sizeof(what), "migrate, transaction %s", id);
 	report_ops(cli, &meter.ops);
 	code = session_open(&s, cli, what, &dst, &wrapped);

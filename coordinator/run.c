@@ -332,6 +332,20 @@ static int prepare(struct run *run, uint64_t deadline_ms)
 	return run->e ? 0 : -ENOMEM;
 }
 
+/* Above every epoch that the guest has seen: what was asked before it is void. */
+static void set_epoch(struct run *run, struct txn *t)
+{
+	const struct vm *vm = run->view.vm;
+
+	t->epoch = 1;
+	for (int side = 0; side < SIDE_COUNT; side++) {
+		if (vm[side].epoch >= t->epoch)
+			t->epoch = vm[side].epoch + 1;
+		if (vm[side].claim_epoch >= t->epoch)
+			t->epoch = vm[side].claim_epoch + 1;
+	}
+}
+
 int run_start(struct run *run, struct txn *t, uint64_t deadline_ms, run_ended_fn fn, void *arg)
 {
 	int r;
@@ -346,6 +360,8 @@ int run_start(struct run *run, struct txn *t, uint64_t deadline_ms, run_ended_fn
 		put_away(run);
 		return r;
 	}
+	if (!t->loaded)
+		set_epoch(run, t);
 	for (int side = 0; side < SIDE_COUNT; side++)
 		if (run->hv[side])
 			hv_expect_lease(run->hv[side], t->id);

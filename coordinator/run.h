@@ -65,7 +65,7 @@ struct hv *run_hv(const struct run *run, enum side side);
 
 /**
  * run_start() - Begin to walk a transaction; never blocks
- * @t:           new or loaded; borrowed until its end
+ * @t:           new (gets its epoch) or loaded; borrowed until its end
  * @deadline_ms: qmp_now_ms() clock; 0 none
  * @fn:          called once, later, from the loop, when t->end is final: the run may be
  *               freed there, or given the next transaction

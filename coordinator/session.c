@@ -6,26 +6,15 @@
 #include "session.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <lockstep/log.h>
 #include <qmp.h>
 
 #include "claim.h"
-
-void session_txn_id(char *ret_id, size_t len)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	snprintf(ret_id, len, "%" PRIx64 ".%x",
-		 (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000, (unsigned)getpid());
-}
 
 /* ---- life --------------------------------------------------------------- */
 
@@ -125,17 +114,9 @@ static void watch_signals(struct session *s, sd_event_source **src)
 
 int session_run(struct session *s, struct txn *t)
 {
-	const struct vm *vm = run_view(s->run)->vm;
 	uint64_t deadline = s->cli->timeout_ms ? qmp_now_ms() + s->cli->timeout_ms : 0;
 	sd_event_source *signals[3] = { NULL };
 
-	t->epoch = 1;
-	for (int side = 0; side < SIDE_COUNT; side++) {
-		if (vm[side].epoch >= t->epoch)
-			t->epoch = vm[side].epoch + 1;
-		if (vm[side].claim_epoch >= t->epoch)
-			t->epoch = vm[side].claim_epoch + 1;
-	}
 	watch_signals(s, signals);
 	if (run_txn(s->run, t, deadline) < 0)
 		t->end = END_STUCK;

@@ -39,10 +39,7 @@ int session_open(struct session *s, struct cli *cli, const char *what, const str
 		 const struct run_ops *ops);
 void session_close(struct session *s);
 
-/* A new transaction's id: unique on this host. */
-void session_txn_id(char *ret_id, size_t len);
-
-/* Set the epoch, run to the end, print how it ended; returns an exit code. */
+/* Run to the end, print how it ended; returns an exit code. */
 int session_run(struct session *s, struct txn *t);
 
 /* @what of a command that wants nothing but the recovery. */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What somebody asks of a guest, wherever it came from: a command line or a request to
+ * the daemon. A wish and one look make a transaction.
+ */
+#ifndef COORDINATOR_WISH_H
+#define COORDINATOR_WISH_H
+
+#include "core/txn.h"
+
+struct json_object;
+
+enum wish_kind { WISH_VCPUS, WISH_MEMORY, WISH_COUNT };
+
+/**
+ * struct wish - One request
+ * @kind:  what it is about
+ * @value: vCPUs, or bytes, that the guest has afterwards
+ */
+struct wish {
+	enum wish_kind kind;
+	uint64_t value;
+};
+
+/* "vcpus 4", "memory 2048M": for those who find the guest taken, for lists and logs. */
+void wish_text(const struct wish *w, char *buf, size_t len);
+
+/**
+ * wish_plan() - From a wish and one look to what is to be done
+ * @vm: the guest as it is
+ * @id: of the transaction
+ *
+ * Return: 0; 1 it is so already, *ret_txn is NULL; -EPERM the guest does not run here;
+ *         else as plan_vcpus().
+ */
+int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct ls_err *err,
+	      struct txn **ret_txn);
+
+/* A new transaction's id: unique on this host. */
+void wish_txn_id(char *ret_id, size_t len);
+
+/* Whether a planner's refusal means that the request itself was wrong, not the guest. */
+bool wish_is_wrong(int r);
+
+/**
+ * wish_from_json(), wish_to_json() - A wish as the arguments of the daemon's verb
+ * @args: already held against the verb's table of fields
+ */
+void wish_from_json(enum wish_kind kind, struct json_object *args, struct wish *ret_wish);
+void wish_to_json(const struct wish *w, struct json_object *args);
+
+/* The daemon's verb: "vcpus", "memory". */
+const char *wish_verb(enum wish_kind kind);
+
+#endif

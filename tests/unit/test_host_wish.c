@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is asked of a guest, by whatever way it comes.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#include <lockstep/log.h>
+
+#include "../../coordinator/wish.h"
+
+void log_sink(int priority, const char *fmt, ...)
+{
+	(void)priority, (void)fmt;
+}
+
+/* What a client sends is what the daemon plans: each kind there and back. */
+static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
+{
+	static const struct wish sent[] = { { WISH_VCPUS, 4 }, { WISH_MEMORY, UINT64_C(3) << 30 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		struct json_object *o = json_object_new_object();
+		struct wish got;
+
+		wish_to_json(&sent[i], o);
+		wish_from_json(sent[i].kind, o, &got);
+		assert_int_equal(got.kind, sent[i].kind);
+		assert_int_equal(got.value, sent[i].value);
+		json_object_put(o);
+	}
+}
+
+static void test_when_told_then_in_the_units_of_people(void **state)
+{
+	char text[48];
+
+	(void)state;
+	wish_text(&(struct wish){ WISH_VCPUS, 4 }, text, sizeof(text));
+	assert_string_equal(text, "vcpus 4");
+	wish_text(&(struct wish){ WISH_MEMORY, UINT64_C(3) << 30 }, text, sizeof(text));
+	assert_string_equal(text, "memory 3072M");
+}
+
+/* A QEMU that waits for its guest, or has given it away, gets no device plugged. */
+static void test_when_no_guest_runs_here_then_refused(void **state)
+{
+	static const enum vm_run runs[] = { VM_INMIGRATE, VM_POSTMIGRATE };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct vm vm = { .run = runs[i], .answers = true };
+		struct txn *t = NULL;
+		struct ls_err err;
+
+		assert_int_equal(wish_plan(&(struct wish){ WISH_VCPUS, 2 }, &vm, "t", &err, &t),
+				 -EPERM);
+		assert_null(t);
+		assert_non_null(strstr(err.text, "does not run here"));
+		assert_false(wish_is_wrong(-EPERM));
+	}
+}
+
+/* 4294967298 is not 2. */
+static void test_when_a_count_is_beyond_all_bounds_then_it_is_not_cut(void **state)
+{
+	struct vm_cpu cpu = { .vcpus = 1, .plugged = true };
+	struct vm vm = { .run = VM_RUNNING, .answers = true, .cpus = &cpu, .n_cpus = 1 };
+	struct txn *t = NULL;
+	struct ls_err err;
+	int r;
+
+	(void)state;
+	r = wish_plan(&(struct wish){ WISH_VCPUS, (UINT64_C(1) << 32) + 1 }, &vm, "t", &err, &t);
+	assert_true(r < 0);
+	assert_true(wish_is_wrong(r));
+	assert_null(t);
+}
+
+/* Two of one process and one millisecond. */
+static void test_when_ids_are_made_then_none_is_made_twice(void **state)
+{
+	char ids[64][LS_TXN_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < 64; i++) {
+		wish_txn_id(ids[i], sizeof(ids[i]));
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(ids[i], ids[j]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_when_sent_as_json_then_the_same_wish_arrives),
+		cmocka_unit_test(test_when_told_then_in_the_units_of_people),
+		cmocka_unit_test(test_when_no_guest_runs_here_then_refused),
+		cmocka_unit_test(test_when_a_count_is_beyond_all_bounds_then_it_is_not_cut),
+		cmocka_unit_test(test_when_ids_are_made_then_none_is_made_twice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
