@@ -184,6 +184,16 @@ static void argv_smp(struct argv *a, const struct guest_config *c)
 		 c->maxcpus / c->threads, c->threads);
 }
 
+static void argv_cpu(struct argv *a, bool kvm)
+{
+	argv_add(a, "-cpu");
+	argv_add(a, "%s", kvm ? "host" : kind_now()->cpu);
+	if (kvm || !kind_now()->smbios)
+		return;
+	argv_add(a, "-smbios");
+	argv_add(a, "%s", kind_now()->smbios);
+}
+
 static void argv_machine(struct argv *a, const struct guest_config *c, const char *lab)
 {
 	const char *accel = getenv("LOCKSTEP_ACCEL"), *qemu = getenv("LOCKSTEP_QEMU");
@@ -196,8 +206,7 @@ static void argv_machine(struct argv *a, const struct guest_config *c, const cha
 	argv_add(a, "%s", kind_now()->machine);
 	argv_add(a, "-accel");
 	argv_add(a, kvm ? "kvm" : "tcg");
-	argv_add(a, "-cpu");
-	argv_add(a, "%s", kvm ? "host" : kind_now()->cpu);
+	argv_cpu(a, kvm);
 	/* A default NIC's boot ROM alone costs up to 20 s under TCG. */
 	argv_add(a, "-nodefaults");
 	argv_add(a, "-nic");

@@ -8,9 +8,16 @@
 
 /*
  * 6.12 allocates memory with cmpxchg16b %gs:(%rsi), which leaves garbage in the flags
- * under QEMU 7.2's TCG: 6 of 6 guests crashed within seconds, none without the instruction.
+ * under QEMU 7.2's TCG: 3 of 3 guests crashed within seconds, none of 3 without the instruction.
+ *
+ * And it takes CPUs that its ACPI tables list as absent for plugs to come only under a
+ * hypervisor that it knows (acpi_is_processor_usable() in arch/x86/kernel/acpi/boot.c). TCG is
+ * none. What QEMU can be taken for without KVM is VMware: the kernel asks its port, once the
+ * machine's serial number says so and the CPU does not say that it is somebody else.
  */
-#define CPU_6_12 "max,cx16=off"
+#define CPU_6_12     "max,cx16=off,-hypervisor"
+#define MACHINE_6_12 "q35,usb=off,vmport=on"
+#define SMBIOS_6_12  "type=1,serial=VMware-lab"
 
 /*
  * TCG does not save a POWER CPU's decrementer (7.2 and 10.0): after a load no timer fires in
@@ -19,10 +26,10 @@
 
 /* clang-format off */
 static const struct guest_kind kinds[] = {
-	{ "6.1",     "lab",         "qemu-system-x86_64", "q35,usb=off", "max",    "ttyS0", true,  false },
-	{ "6.12",    "lab/6.12",    "qemu-system-x86_64", "q35,usb=off", CPU_6_12, "ttyS0", true,  false },
-	{ "ppc64el", "lab/ppc64el", "qemu-system-ppc64",  "pseries",     "power9", "hvc0",  false, true },
-	{ "ppc64el-smt", "lab/ppc64el", "/qemu",          "pseries",     "power9", "hvc0",  false, true },
+	{ "6.1",     "lab",         "qemu-system-x86_64", "q35,usb=off", "max",    NULL,        "ttyS0", true,  false },
+	{ "6.12",    "lab/6.12",    "qemu-system-x86_64", MACHINE_6_12,  CPU_6_12, SMBIOS_6_12, "ttyS0", true,  false },
+	{ "ppc64el", "lab/ppc64el", "qemu-system-ppc64",  "pseries",     "power9", NULL,        "hvc0",  false, true },
+	{ "ppc64el-smt", "lab/ppc64el", "/qemu",          "pseries",     "power9", NULL,        "hvc0",  false, true },
 };
 /* clang-format on */
 

@@ -17,6 +17,7 @@
  * @qemu:    program; with a '/' in front: below @lab
  * @machine: value of -machine
  * @cpu:     value of -cpu under TCG
+ * @smbios:  value of -smbios under TCG; NULL none
  * @console: the guest's serial line
  * @vmem:    QEMU has virtio-mem for this machine
  * @cold:    always booted: the guest does not come back from a saved state
@@ -27,6 +28,7 @@ struct guest_kind {
 	const char *qemu;
 	const char *machine;
 	const char *cpu;
+	const char *smbios;
 	const char *console;
 	bool vmem;
 	bool cold;
