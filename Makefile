@@ -13,14 +13,16 @@ WARN    := -Wall -Wextra -Wvla -Wshadow -Wmissing-prototypes $(if $(CI),-Werror)
 SAN     ?=
 PKGS    := json-c liburcu liburcu-cds
 HOST    := libsystemd inih
+STORE   := sqlite3
 pc       = $(shell pkg-config $(1) $(2) 2>/dev/null)
 # Evaluated per command, not when make starts: `make deps` must run without them.
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DLOCKSTEP_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SAN) \
-             -fPIC -pthread -Iinclude $(call pc,--cflags,$(PKGS) $(HOST))
+             -fPIC -pthread -Iinclude $(call pc,--cflags,$(PKGS) $(HOST) $(STORE))
 
 QMP_SRC   := $(wildcard qmp/*.c)
 CORE_SRC  := $(wildcard coordinator/core/*.c)
-COORD_SRC := $(filter-out coordinator/lockstep.c,$(wildcard coordinator/*.c))
+STORE_SRC := $(wildcard coordinator/store*.c)
+COORD_SRC := $(filter-out coordinator/lockstep.c $(STORE_SRC),$(wildcard coordinator/*.c))
 AGENT_SRC := $(filter-out guest-agent/agent.c,$(wildcard guest-agent/*.c))
 HARN_SRC  := $(wildcard tests/harness/*.c)
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
@@ -75,17 +77,19 @@ $(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,json-c)
 
-# A unit test links what its name says: test_qmp_*, test_agent_*, test_core_*, test_host_*.
+# A unit test links what its name says: test_qmp_*, test_agent_*, test_core_*, test_host_*,
+# test_store_*.
 unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/fake_sysfs.c \
             tests/unit/agent_client.c,\
             $(if $(filter test_core_%,$(1)),$(CORE_SRC) $(wildcard tests/unit/world*.c),\
-            $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC)))))
+            $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC),\
+            $(if $(filter test_store_%,$(1)),$(STORE_SRC) $(wildcard tests/unit/disk*.c))))))
 .SECONDARY: # objects are kept
 .SECONDEXPANSION:
 $(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST)) \
-		$(call pc,--libs,cmocka)
+		$(call pc,--libs,cmocka $(if $(filter test_store_%,$*),$(STORE)))
 
 # The agent's own objects over a scheduler of ours: who calls one of these functions calls
 # __wrap_...() (tests/interleave/wrap.c).

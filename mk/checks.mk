@@ -108,7 +108,7 @@ PPC_DEV := $(B)/lab/ppc64el/dev
 ppc64el: $(PPC_DEV)
 	+$(Q)PKG_CONFIG_LIBDIR=$(PPC_DEV)/usr/lib/$(PPC)/pkgconfig \
 		PKG_CONFIG_SYSROOT_DIR=$(abspath $(PPC_DEV)) \
-		$(sub) B=$(B)/ppc64el CC=$(PPC)-gcc HOST= \
+		$(sub) B=$(B)/ppc64el CC=$(PPC)-gcc HOST= STORE= \
 		$(addprefix $(B)/ppc64el/,lockstep-agent-static block-trap)
 $(PPC_DEV):
 	$(Q)mkdir -p $@.new && cd $@.new && $(abspath tests/lab/apt-elsewhere) $(abspath $(B)/lab/apt) \

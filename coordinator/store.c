@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The store's queue: jobs go in on the loop, are done by the store's thread, all that
+ * wait at once, and are answered on the loop in the order in which they came.
+ */
+#include "store.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <lockstep/cleanup.h>
+
+#include "core/txn.h"
+#include "store_private.h"
+
+#define DAY_MS 86400000ULL
+
+/* Jobs in order; @last is valid while there is a first. */
+struct jobs {
+	struct job *first, *last;
+};
+
+struct store {
+	pthread_mutex_t lock; /* waiting, answered, closing */
+	pthread_cond_t work;
+	struct jobs waiting, answered;
+	bool closing;
+
+	pthread_t thread;
+	struct db db; /* the thread's, while it has something to do */
+
+	/* The loop's alone. */
+	struct store_limits limits;
+	unsigned queued;
+	size_t queued_bytes;
+	int wake; /* eventfd: something has been answered */
+	sd_event_source *io;
+};
+
+static void append(struct jobs *to, struct jobs *from)
+{
+	if (!from->first)
+		return;
+	if (to->first)
+		to->last->next = from->first;
+	else
+		to->first = from->first;
+	to->last = from->last;
+	*from = (struct jobs){ 0 };
+}
+
+/* ---- the thread ------------------------------------------------------------ */
+
+/* All that wait: one group. Empty when the store is being closed. */
+static struct jobs take_group(struct store *s)
+{
+	struct jobs group;
+	ls_guard(&s->lock);
+
+	while (!s->waiting.first && !s->closing)
+		pthread_cond_wait(&s->work, &s->lock);
+	group = s->waiting;
+	s->waiting = (struct jobs){ 0 };
+	return group;
+}
+
+static void hand_back(struct store *s, struct jobs *group)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	pthread_mutex_lock(&s->lock);
+	append(&s->answered, group);
+	pthread_mutex_unlock(&s->lock);
+	n = write(s->wake, &one, sizeof(one));
+	(void)n; /* it fails only when it has been written 2^64 times */
+}
+
+static void *work(void *arg)
+{
+	struct store *s = arg;
+
+	for (;;) {
+		struct jobs group = take_group(s);
+
+		if (!group.first)
+			return NULL;
+		db_run(&s->db, group.first);
+		hand_back(s, &group);
+		db_tidy(&s->db);
+	}
+}
+
+/* ---- answers ------------------------------------------------------------------ */
+
+static void answer(struct store *s, struct job *job)
+{
+	s->queued--;
+	s->queued_bytes -= job->bytes;
+	if (job->done)
+		job->done(job->arg, &job->err);
+	else
+		job->txns(job->arg, job->result, job->n, &job->err);
+	store_txns_free(job->result, job->n);
+	sqlite3_free(job);
+}
+
+static void answer_all(struct store *s)
+{
+	struct jobs group = { 0 };
+
+	pthread_mutex_lock(&s->lock);
+	append(&group, &s->answered);
+	pthread_mutex_unlock(&s->lock);
+	while (group.first) {
+		struct job *job = group.first;
+
+		group.first = job->next;
+		answer(s, job);
+	}
+}
+
+static int on_wake(sd_event_source *src, int fd, uint32_t revents, void *arg)
+{
+	uint64_t count;
+	ssize_t n = read(fd, &count, sizeof(count));
+
+	(void)src, (void)revents, (void)n;
+	answer_all(arg);
+	return 0;
+}
+
+/* ---- making a job ---------------------------------------------------------------- */
+
+/* The strings of a job stand behind it, where @at goes on. */
+struct strings {
+	char *at;
+};
+
+static size_t room(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+static void keep(struct strings *s, const char **text)
+{
+	size_t n = room(*text);
+
+	if (n)
+		*text = memcpy(s->at, *text, n);
+	s->at += n;
+}
+
+static struct job *copy(const struct job *from)
+{
+	const struct store_record *r = &from->record;
+	size_t n = sizeof(*from) + room(r->txn) + room(r->guest) + room(r->op) + room(r->row) +
+		   room(r->text) + room(r->ended) + room(r->reason) + room(r->boot) +
+		   room(from->item);
+	struct job *job = sqlite3_malloc64(n);
+	struct strings s;
+
+	if (!job)
+		return NULL;
+	s.at = (char *)(job + 1);
+	*job = *from;
+	job->bytes = n;
+	keep(&s, &job->record.txn);
+	keep(&s, &job->record.guest);
+	keep(&s, &job->record.op);
+	keep(&s, &job->record.row);
+	keep(&s, &job->record.text);
+	keep(&s, &job->record.ended);
+	keep(&s, &job->record.reason);
+	keep(&s, &job->record.boot);
+	keep(&s, &job->item);
+	return job;
+}
+
+static int submit(struct store *s, const struct job *wanted, struct ls_err *err)
+{
+	struct jobs one;
+	struct job *job;
+
+	if (s->queued >= s->limits.queue_jobs || s->queued_bytes >= s->limits.queue_bytes)
+		return ls_err_set(
+			err, -EAGAIN,
+			"%.150s: %u jobs wait for the disk already: it is too slow, or it "
+			"stands still",
+			s->db.path, s->queued);
+	job = copy(wanted);
+	if (!job)
+		return ls_err_set(err, -ENOMEM, "%.150s: out of memory", s->db.path);
+	s->queued++;
+	s->queued_bytes += job->bytes;
+	one = (struct jobs){ job, job };
+	pthread_mutex_lock(&s->lock);
+	append(&s->waiting, &one);
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+/* ---- what may be asked ---------------------------------------------------------- */
+
+/* Nothing is cut: what is too long for its place is refused. */
+static int check(const char *what, const char *text, size_t size, struct ls_err *err)
+{
+	size_t n = text ? strnlen(text, size) : 0;
+
+	if (n && n < size)
+		return 0;
+	return ls_err_set(err, -EINVAL, "journal: %s %.60s: must have 1 to %zu bytes", what,
+			  text ? text : "(none)", size - 1);
+}
+
+static int check_optional(const char *what, const char *text, size_t size, struct ls_err *err)
+{
+	return text ? check(what, text, size, err) : 0;
+}
+
+static int check_record(const struct store_record *r, struct ls_err *err)
+{
+	int bad = check("transaction", r->txn, LS_TXN_BYTES, err);
+
+	if (!bad)
+		bad = check("guest", r->guest, LS_NAME_BYTES, err);
+	if (!bad)
+		bad = check("operation", r->op, STORE_WORD_BYTES, err);
+	if (!bad)
+		bad = check("row", r->row, STORE_WORD_BYTES, err);
+	if (!bad)
+		bad = check("text", r->text, TXN_RECORD_MAX, err);
+	if (!bad)
+		bad = check_optional("end", r->ended, STORE_WORD_BYTES, err);
+	if (!bad)
+		bad = check_optional("reason", r->reason, LS_ERR_TEXT_BYTES, err);
+	return bad ? bad : check("boot id", r->boot, STORE_BOOT_BYTES, err);
+}
+
+int store_write(struct store *s, const struct store_record *record, store_done_fn done, void *arg,
+		struct ls_err *err)
+{
+	struct job job = { .kind = JOB_WRITE, .record = *record, .done = done, .arg = arg };
+	uint64_t age_ms = s->limits.keep_days * DAY_MS;
+	int r = check_record(record, err);
+
+	if (r)
+		return r;
+	if (age_ms && record->realtime_ms > age_ms)
+		job.old_ms = record->realtime_ms - age_ms;
+	return submit(s, &job, err);
+}
+
+int store_pending_set(struct store *s, const struct store_pending *p, store_done_fn done, void *arg,
+		      struct ls_err *err)
+{
+	struct job job = {
+		.kind = JOB_PENDING_SET,
+		.record = { .guest = p->guest, .txn = p->txn, .realtime_ms = p->since_ms },
+		.item = p->item,
+		.slot = p->slot,
+		.done = done,
+		.arg = arg,
+	};
+	int r = check("guest", p->guest, LS_NAME_BYTES, err);
+
+	if (!r)
+		r = check("item", p->item, LS_NAME_BYTES, err);
+	if (!r)
+		r = check("transaction", p->txn, LS_TXN_BYTES, err);
+	return r ? r : submit(s, &job, err);
+}
+
+int store_pending_clear(struct store *s, const char *guest, const char *item, store_done_fn done,
+			void *arg, struct ls_err *err)
+{
+	struct job job = { .kind = JOB_PENDING_CLEAR,
+			   .record = { .guest = guest },
+			   .item = item,
+			   .done = done,
+			   .arg = arg };
+	int r = check("guest", guest, LS_NAME_BYTES, err);
+
+	if (!r)
+		r = check_optional("item", item, LS_NAME_BYTES, err);
+	return r ? r : submit(s, &job, err);
+}
+
+int store_forget(struct store *s, const char *txn, store_done_fn done, void *arg,
+		 struct ls_err *err)
+{
+	struct job job = { .kind = JOB_FORGET, .record = { .txn = txn }, .done = done, .arg = arg };
+	int r = check("transaction", txn, LS_TXN_BYTES, err);
+
+	return r ? r : submit(s, &job, err);
+}
+
+int store_list(struct store *s, const struct store_filter *filter, store_txns_fn fn, void *arg,
+	       struct ls_err *err)
+{
+	struct job job = { .kind = JOB_LIST,
+			   .record = { .guest = filter->guest, .ended = filter->ended },
+			   .limit = filter->limit,
+			   .txns = fn,
+			   .arg = arg };
+	int r = check_optional("guest", filter->guest, LS_NAME_BYTES, err);
+
+	if (!job.limit || job.limit > STORE_LIST_MAX)
+		job.limit = STORE_LIST_MAX;
+	if (!r && filter->ended && filter->ended[0])
+		r = check("end", filter->ended, STORE_WORD_BYTES, err);
+	return r ? r : submit(s, &job, err);
+}
+
+int store_show(struct store *s, const char *txn, store_txns_fn fn, void *arg, struct ls_err *err)
+{
+	struct job job = { .kind = JOB_SHOW, .record = { .txn = txn }, .txns = fn, .arg = arg };
+	int r = check("transaction", txn, LS_TXN_BYTES, err);
+
+	return r ? r : submit(s, &job, err);
+}
+
+/* The thread sleeps: nothing was asked of it. */
+int store_each_open(struct store *s, int (*fn)(void *arg, const struct store_txn *t), void *arg,
+		    struct ls_err *err)
+{
+	return db_each_open(&s->db, fn, arg, err);
+}
+
+int store_each_pending(struct store *s, int (*fn)(void *arg, const struct store_pending *p),
+		       void *arg, struct ls_err *err)
+{
+	return db_each_pending(&s->db, fn, arg, err);
+}
+
+/* ---- life ---------------------------------------------------------------------------- */
+
+void store_set_limits(struct store *s, const struct store_limits *limits)
+{
+	s->limits = *limits;
+}
+
+/* Signals are the loop's. */
+static int start_thread(struct store *s)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&s->thread, NULL, work, s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -r;
+}
+
+static int start(struct store *s, sd_event *loop)
+{
+	int r;
+
+	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->wake < 0)
+		return -errno;
+	r = sd_event_add_io(loop, &s->io, s->wake, EPOLLIN, on_wake, s);
+	return r < 0 ? r : start_thread(s);
+}
+
+static void store_free(struct store *s)
+{
+	sd_event_source_disable_unref(s->io);
+	ls_closep(&s->wake);
+	db_close(&s->db);
+	pthread_cond_destroy(&s->work);
+	pthread_mutex_destroy(&s->lock);
+	sqlite3_free(s);
+}
+
+int store_open(sd_event *loop, const char *dir, const struct store_limits *limits,
+	       struct ls_err *err, struct store **ret_store)
+{
+	struct store *s = sqlite3_malloc64(sizeof(*s));
+	int r;
+
+	if (!s)
+		return ls_err_set(err, -ENOMEM, "%.150s: out of memory", dir);
+	*s = (struct store){ .limits = *limits, .wake = -1 };
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->work, NULL);
+	r = db_open(&s->db, dir, err);
+	if (!r) {
+		s->db.log_pages_max = (int)limits->log_pages;
+		r = start(s, loop);
+		if (r < 0)
+			ls_err_set(err, r, "the journal's thread: %s", strerror(-r));
+	}
+	if (r < 0) {
+		store_free(s);
+		return r;
+	}
+	*ret_store = s;
+	return 0;
+}
+
+struct store *store_close(struct store *s)
+{
+	if (!s)
+		return NULL;
+	s->limits.queue_jobs = 0; /* a last answer asks for nothing more */
+	pthread_mutex_lock(&s->lock);
+	s->closing = true;
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+	answer_all(s);
+	store_free(s);
+	return NULL;
+}
