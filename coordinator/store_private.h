@@ -86,6 +86,15 @@ void db_close(struct db *db);
 /* Why the last call on the file failed with SQLite's @code. Return: a negative errno. */
 int db_error(const struct db *db, int code, const char *doing, struct ls_err *err);
 
+/* ---- store_sum.c ---------------------------------------------------------- */
+
+/* What a row of txn is summed over: columns, or the numbers of its parameters. */
+#define DB_SUM_COLUMNS "sum_of(id, guest, op, ended, reason, keep, seq, deadline_ms, text)"
+#define DB_SUM_VALUES  "sum_of(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9, ?10)"
+
+/* Let SQL say sum_of(). Return: SQLite's code. */
+int db_add_sum(struct db *db);
+
 /* ---- store_sql.c ---------------------------------------------------------- */
 
 int db_prepare(struct db *db);

@@ -29,7 +29,7 @@ static const char schema[] =
 	"CREATE TABLE txn("
 	"  id TEXT PRIMARY KEY, guest TEXT NOT NULL, op TEXT NOT NULL, ended TEXT, reason TEXT,"
 	"  keep INT NOT NULL, seq INT NOT NULL, began_ms INT NOT NULL, changed_ms INT NOT NULL,"
-	"  deadline_ms INT NOT NULL, text TEXT NOT NULL);"
+	"  deadline_ms INT NOT NULL, sum INT NOT NULL, text TEXT NOT NULL);"
 	"CREATE INDEX txn_changed ON txn(changed_ms);"
 	"CREATE TABLE step("
 	"  txn TEXT NOT NULL REFERENCES txn ON DELETE CASCADE, seq INT NOT NULL,"
@@ -261,13 +261,22 @@ static int check_kind(struct db *db, struct ls_err *err)
 	return 0;
 }
 
-static int check_pages(struct db *db, struct ls_err *err)
+/* SQLite's own eyes first, then ours: a record that is not what was written, or no step. */
+static const char bad_rows[] =
+	"SELECT count(*) FROM txn WHERE sum <> " DB_SUM_COLUMNS
+	" OR NOT EXISTS (SELECT 1 FROM step WHERE step.txn = txn.id AND step.seq = txn.seq)";
+
+static int check_content(struct db *db, struct ls_err *err)
 {
 	char text[64];
 
 	if (ask(db, "PRAGMA quick_check(1)", text, sizeof(text)))
 		return cannot_open(db, err);
-	return strcmp(text, "ok") != 0 ? damaged(db, text, err) : 0;
+	if (strcmp(text, "ok") != 0)
+		return damaged(db, text, err);
+	if (ask(db, bad_rows, text, sizeof(text)))
+		return cannot_open(db, err);
+	return strcmp(text, "0") != 0 ? damaged(db, "transactions have changed", err) : 0;
 }
 
 /* Until it is known to be good, closing it must not write the log back into it. */
@@ -281,11 +290,11 @@ static int open_file(struct db *db, struct ls_err *err)
 		return ls_err_set(err, -ENOMEM, "%.150s: out of memory", db->path);
 	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_busy_timeout(db->sql, BUSY_MS);
-	if (r || ask(db, "PRAGMA locking_mode=EXCLUSIVE", mode, sizeof(mode)))
+	if (r || db_add_sum(db) || ask(db, "PRAGMA locking_mode=EXCLUSIVE", mode, sizeof(mode)))
 		return cannot_open(db, err);
 	r = check_kind(db, err);
 	if (!r)
-		r = check_pages(db, err);
+		r = check_content(db, err);
 	if (r)
 		return r;
 	if (ask(db, "PRAGMA journal_mode=WAL", mode, sizeof(mode)) ||

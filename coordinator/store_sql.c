@@ -23,9 +23,11 @@ static const char *const text_of[ST_COUNT] = {
 	[ST_COMMIT] = "COMMIT",
 	[ST_ROLLBACK] = "ROLLBACK",
 	[ST_TXN] = "INSERT INTO txn(id, guest, op, ended, reason, keep, seq, began_ms, changed_ms,"
-		   " deadline_ms, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)"
+		   " deadline_ms, sum, text)"
+		   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, " DB_SUM_VALUES ", ?10)"
 		   " ON CONFLICT(id) DO UPDATE SET ended = ?4, reason = ?5, keep = ?6, seq = ?7,"
-		   " changed_ms = ?8, deadline_ms = ?9, text = ?10 WHERE seq < ?7 AND guest = ?2",
+		   " changed_ms = ?8, deadline_ms = ?9, sum = excluded.sum, text = ?10"
+		   " WHERE seq < ?7 AND guest = ?2 AND op = ?3",
 	[ST_STEP] = "INSERT INTO step(txn, seq, row, boot, boottime_ms, realtime_ms)"
 		    " VALUES(?, ?, ?, ?, ?, ?)",
 	[ST_SWEEP] = "DELETE FROM txn WHERE id IN (SELECT id FROM txn WHERE changed_ms < ?"
