@@ -22,7 +22,8 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DLOCKSTEP_VERSION='"$(VERSION)"' $(WARN) 
 QMP_SRC   := $(wildcard qmp/*.c)
 CORE_SRC  := $(wildcard coordinator/core/*.c)
 STORE_SRC := $(wildcard coordinator/store*.c)
-COORD_SRC := $(filter-out coordinator/lockstep.c $(STORE_SRC),$(wildcard coordinator/*.c))
+COORD_SRC := $(filter-out coordinator/lockstep.c coordinator/lockstepd.c $(STORE_SRC),\
+             $(wildcard coordinator/*.c))
 AGENT_SRC := $(filter-out guest-agent/agent.c,$(wildcard guest-agent/*.c))
 HARN_SRC  := $(wildcard tests/harness/*.c)
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
@@ -30,7 +31,7 @@ UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 comma := ,
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 LIBQMP := $(B)/libqmp.a
-PROGS  := $(B)/lockstep $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness \
+PROGS  := $(B)/lockstep $(B)/lockstepd $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness \
           $(B)/block-trap
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 ALONE  := $(patsubst %.c,$(B)/%,$(wildcard mk/*.c examples/*.c))
@@ -53,7 +54,8 @@ $(B)/libqmp.so: $(call obj,$(QMP_SRC)) qmp/libqmp.map
 	$(Q)$(CC) $(SAN) -shared -Wl,-soname,libqmp.so.0 -Wl,--version-script=qmp/libqmp.map \
 		-o $@ $(filter %.o,$^) $(call pc,--libs,json-c)
 
-$(B)/lockstep: $(call obj,coordinator/lockstep.c $(COORD_SRC) $(CORE_SRC)) $(LIBQMP)
+$(B)/lockstep $(B)/lockstepd: $(B)/%: $(B)/coordinator/%.o \
+		$(call obj,$(COORD_SRC) $(CORE_SRC)) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST))
 
@@ -135,7 +137,7 @@ install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
 		$(DESTDIR)$(PREFIX)/include/lockstep
 	install $(B)/lockstep $(DESTDIR)$(BINDIR)
-	install $(B)/lockstep-agent $(DESTDIR)$(SBINDIR)
+	install $(B)/lockstepd $(B)/lockstep-agent $(DESTDIR)$(SBINDIR)
 	install -m 644 include/qmp*.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/lockstep/err.h $(DESTDIR)$(PREFIX)/include/lockstep
 	install -m 644 $(LIBQMP) $(DESTDIR)$(LIBDIR)

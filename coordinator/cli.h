@@ -8,6 +8,7 @@
  *                  command that was killed has left on it
  * show*.c          the state vector for people and as JSON
  * report.c         how a transaction goes: lines, bar, JSON lines
+ * client.c         the same commands where lockstepd has the guest
  */
 #ifndef COORDINATOR_CLI_H
 #define COORDINATOR_CLI_H
@@ -19,8 +20,10 @@
 #include "core/txn.h"
 #include "guests.h"
 #include "run.h"
+#include "wish.h"
 
 struct json_object;
+struct qmp;
 
 /* Exit codes; docs/errors.md and the manual pages print the same list. X(name, code, text) */
 #define EXIT_CODES(X)                                                                              \
@@ -45,6 +48,7 @@ enum exit_code {
  * struct cli - One invocation
  * @guest:      whom it is about
  * @has_guest:  by --qmp
+ * @daemon:     connection to lockstepd, if that has the guest; NULL: the engine runs here
  * @dir:        guests.d; NULL the default
  * @json:       machine-readable output
  * @quiet:      errors only
@@ -58,6 +62,7 @@ enum exit_code {
 struct cli {
 	struct guest guest;
 	bool has_guest;
+	struct qmp *daemon;
 	const char *dir;
 	bool json, quiet;
 	unsigned timeout_ms;
@@ -84,6 +89,7 @@ struct command {
 };
 
 extern const struct command cmd_status, cmd_vcpus, cmd_memory, cmd_migrate, cmd_doctor, cmd_recover;
+extern const struct command cmd_list, cmd_add, cmd_remove, cmd_watch;
 
 /* Options that every command has, as an argp child: --qmp, --agent, --json, ... */
 extern const struct argp cli_common;
@@ -110,6 +116,7 @@ void cli_bad_option(struct cli *cli, const char *fmt, ...) __attribute__((format
 /* ---- show.c, show_json.c ------------------------------------------------ */
 
 void show_vm(FILE *f, const char *name, const struct vm *vm);
+void show_now(FILE *f, const char *name, const struct vm *vm, enum wish_kind kind);
 void show_side_by_side(FILE *f, const struct vm *before, const struct vm *after);
 struct json_object *show_vm_json(const char *name, const struct vm *vm);
 void show_json(struct json_object *o); /* one line on standard output; consumed */

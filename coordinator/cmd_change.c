@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <json-c/json.h>
-
-#include "wish.h"
+#include "client.h"
 
 static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
 
@@ -70,44 +68,18 @@ static int parse_size(struct cli *cli, struct ls_err *err, uint64_t *ret)
 	return 0;
 }
 
-static void say_unknown(const struct vm *vm)
-{
-	fputs("; not known how much of it the guest has online: no agent answers (", stdout);
-	cli_put(stdout,
-		vm->agent_answers ? "only QEMU's own, which knows no memory" : vm->agent_text);
-	puts(")");
-}
-
 /* What is true now, from a look of its own: never what was hoped for. */
-static void say_now(struct session *s, bool vcpus)
+static void say_now(struct session *s, const struct wish *w)
 {
 	const struct cli *cli = s->cli;
 	const struct vm *vm = &run_view(s->run)->vm[SIDE_SRC];
-	char size[32], online[32];
 
 	if (run_look(s->run, NULL) < 0)
 		return;
-	if (cli->json) {
+	if (cli->json)
 		show_json(show_vm_json(cli->guest.name, vm));
-		return;
-	}
-	if (cli->quiet)
-		return;
-	show_size(size, sizeof(size), vm_memory(vm));
-	show_size(online, sizeof(online), vm_memory_online(vm));
-	if (vcpus)
-		printf("%s: %u vCPUs plugged", cli->guest.name, vm_vcpus(vm));
-	else
-		printf("%s: %s plugged", cli->guest.name, size);
-	if (!vm->agent_answers || (!vcpus && vm->agent != AGENT_LOCKSTEP))
-		say_unknown(vm);
-	else if (vcpus)
-		printf(", %u online in the guest%s\n", vm_vcpus_online(vm),
-		       vm->agent == AGENT_QGA ? " (as QEMU's own guest agent counts; nothing keeps "
-						"others from changing it)"
-					      : "");
-	else
-		printf(", %s online in the guest\n", online);
+	else if (!cli->quiet)
+		show_now(stdout, cli->guest.name, vm, w->kind);
 }
 
 static int change_opened(struct session *s, const struct wish *w, const char *id)
@@ -121,7 +93,7 @@ static int change_opened(struct session *s, const struct wish *w, const char *id
 	if (t)
 		code = session_run(s, t);
 	if (code != XC_LOST)
-		say_now(s, w->kind == WISH_VCPUS);
+		say_now(s, w);
 	txn_free(t);
 	return code;
 }
@@ -133,6 +105,8 @@ static int change(struct cli *cli, const struct wish *w)
 	struct session s;
 	int code;
 
+	if (cli->daemon)
+		return client_wish(cli, w);
 	wish_txn_id(id, sizeof(id));
 	wish_text(w, text, sizeof(text));
 	snprintf(what, sizeof(what), "%s, transaction %s", text, id);

@@ -6,6 +6,8 @@
 
 #include <json-c/json.h>
 
+#include "client.h"
+
 static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
 
 static const struct argp status_argp = {
@@ -21,8 +23,11 @@ static int run_status(struct cli *cli)
 {
 	const struct vm *vm;
 	struct session s;
-	int code = session_open(&s, cli, NULL, NULL, NULL);
+	int code;
 
+	if (cli->daemon)
+		return client_status(cli);
+	code = session_open(&s, cli, NULL, NULL, NULL);
 	if (code == XC_OK) {
 		vm = &run_view(s.run)->vm[SIDE_SRC];
 		if (cli->json)

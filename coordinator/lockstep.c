@@ -11,14 +11,27 @@
 #include <string.h>
 
 #include <lockstep/log.h>
+#include <qmp.h>
+
+#include "client.h"
+
+/* Where a command finds its guest. */
+enum where {
+	HERE,	/* the engine in this process: lockstepd must not have it */
+	EITHER, /* lockstepd, if it has the guest */
+	DAEMON, /* lockstepd alone; the guest, if any, is an argument */
+};
 
 /* The commands, and how many arguments each takes beside the guest. */
 static const struct entry {
 	const struct command *c;
 	int max_args;
+	enum where where;
 } commands[] = {
-	{ &cmd_status, 0 },  { &cmd_vcpus, 1 },	 { &cmd_memory, 1 },
-	{ &cmd_migrate, 0 }, { &cmd_doctor, 0 }, { &cmd_recover, 0 },
+	{ &cmd_status, 0, EITHER }, { &cmd_vcpus, 1, EITHER }, { &cmd_memory, 1, EITHER },
+	{ &cmd_migrate, 0, HERE },  { &cmd_doctor, 0, HERE },  { &cmd_recover, 0, HERE },
+	{ &cmd_list, 0, DAEMON },   { &cmd_watch, 0, DAEMON }, { &cmd_add, 1, DAEMON },
+	{ &cmd_remove, 1, DAEMON },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -74,28 +87,67 @@ static void override(struct guest *g, const struct guest *by_hand)
 		memcpy(g->agent, by_hand->agent, sizeof(g->agent));
 }
 
+static void take_name(struct cli *cli)
+{
+	cli->args++;
+	cli->n_args--;
+}
+
+/*
+ * Whether lockstepd has it. A guest given by address, or out of a folder given by hand, is
+ * meant to be reached from here.
+ */
+static int find_at_daemon(struct cli *cli, const struct entry *e)
+{
+	const char *name = cli->args[0];
+	struct ls_err err;
+	int code;
+
+	if (cli->has_guest || cli->guest.agent[0] || cli->dir)
+		return XC_OK;
+	code = client_find(cli, name, &cli->daemon);
+	if (code || !cli->daemon)
+		return code;
+	if (e->where == HERE) {
+		ls_err_set(
+			&err, -EBUSY,
+			"lockstepd has this guest, and has no %s yet: \"lockstep remove %.60s\", "
+			"and --qmp",
+			e->c->name, name);
+		return cli_error(cli, XC_BUSY, &err);
+	}
+	snprintf(cli->guest.name, sizeof(cli->guest.name), "%s", name);
+	take_name(cli);
+	return XC_OK;
+}
+
 /* The guest: by --qmp, or by the first argument that is left. */
-static int find_guest(struct cli *cli, const char *command, int max_args)
+static int find_guest(struct cli *cli, const struct entry *e)
 {
 	const struct guest by_hand = cli->guest;
 	struct ls_err err;
 	int r;
 
-	if (cli->has_guest && cli->n_args <= max_args) {
+	if (e->where == DAEMON)
+		return 0;
+	if (cli->has_guest && cli->n_args <= e->max_args) {
 		snprintf(cli->guest.name, sizeof(cli->guest.name), "guest");
 		return 0;
 	}
 	if (!cli->n_args) {
 		ls_err_set(&err, -EINVAL,
-			   "%s: which guest? name one of guests.d, or give --qmp SOCKET", command);
+			   "%s: which guest? name one of guests.d, or give --qmp SOCKET",
+			   e->c->name);
 		return cli_error(cli, XC_USAGE, &err);
 	}
+	r = find_at_daemon(cli, e);
+	if (r || cli->daemon)
+		return r;
 	r = guest_load(cli->dir, cli->args[0], &err, &cli->guest);
 	if (r < 0)
 		return cli_error(cli, XC_USAGE, &err);
 	override(&cli->guest, &by_hand);
-	cli->args++;
-	cli->n_args--;
+	take_name(cli);
 	return 0;
 }
 
@@ -107,7 +159,7 @@ static int check_line(struct cli *cli, const struct entry *e)
 
 	if (cli->bad.code)
 		return cli_error(cli, XC_USAGE, &cli->bad);
-	r = find_guest(cli, e->c->name, e->max_args);
+	r = find_guest(cli, e);
 	if (r || cli->n_args <= e->max_args)
 		return r;
 	ls_err_set(&err, -EINVAL, "%s: \"%s\" is too much", e->c->name, cli->args[e->max_args]);
@@ -139,7 +191,10 @@ static int run_command(const struct entry *e, int argc, char **argv)
 	cli.args = argv + first;
 	cli.n_args = argc - first;
 	r = check_line(&cli, e);
-	return r ? r : e->c->run(&cli);
+	if (!r)
+		r = e->c->run(&cli);
+	qmp_close(cli.daemon);
+	return r;
 }
 
 int main(int argc, char **argv)

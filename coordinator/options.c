@@ -152,11 +152,7 @@ int cli_error(const struct cli *cli, int code, const struct ls_err *err)
 		fputc('\n', stderr);
 		return code;
 	}
-	o = json_object_new_object();
-	json_object_object_add(o, "event", json_object_new_string("error"));
-	json_object_object_add(o, "error", json_object_new_string(err->text));
-	json_object_object_add(o, "errno", json_object_new_int(-err->code));
-	json_object_object_add(o, "exit", json_object_new_int(code));
+	o = report_error(code, err);
 	if (cli->watcher >= 0)
 		report_send(cli, o);
 	else

@@ -51,7 +51,7 @@ static void emit(const struct cli *cli, struct json_object *o)
 	json_object_put(o);
 }
 
-static struct json_object *object(const char *event)
+struct json_object *report_object(const char *event)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -61,25 +61,30 @@ static struct json_object *object(const char *event)
 
 /* ---- what happens ------------------------------------------------------- */
 
-static void on_tell(void *arg, const struct txn *t, const struct action *a)
+struct json_object *report_tell(const struct txn *t, const struct action *a)
 {
 	static const char *const names[] = {
 		[TELL_ACCEPTED] = "accepted",	 [TELL_ROW] = "row",
 		[TELL_ROW_DONE] = "row-done",	 [TELL_ROW_FAILED] = "row-failed",
 		[TELL_ROLLBACK] = "taking-back", [TELL_WARN] = "warning",
 	};
-	struct json_object *o = object(names[a->tell]);
+	struct json_object *o = report_object(names[a->tell]);
 
 	json_add_str(o, "txn", t->id);
 	json_add_str(o, "row", a->row ? a->row : "");
 	json_add_str(o, "text", a->text);
 	json_add_num(o, "ms", a->took_ms);
-	emit(arg, o);
+	return o;
+}
+
+static void on_tell(void *arg, const struct txn *t, const struct action *a)
+{
+	emit(arg, report_tell(t, a));
 }
 
 static void on_progress(void *arg, const struct vm_progress *p, enum vm_mig mig)
 {
-	struct json_object *o = object("progress");
+	struct json_object *o = report_object("progress");
 
 	json_add_str(o, "status", vm_mig_name(mig));
 	json_add_num(o, "total", p->total);
@@ -97,11 +102,11 @@ void report_ops(struct cli *cli, struct run_ops *ret_ops)
 	*ret_ops = (struct run_ops){ .tell = on_tell, .progress = on_progress, .arg = cli };
 }
 
-void report_end(const struct cli *cli, const struct txn *t)
+struct json_object *report_ended(const char *guest, const struct txn *t)
 {
-	struct json_object *o = object("end");
+	struct json_object *o = report_object("end");
 
-	json_add_str(o, "guest", cli->guest.name);
+	json_add_str(o, "guest", guest);
 	json_add_str(o, "txn", t->id);
 	json_add_str(o, "operation", txn_op_name(t->op));
 	json_add_str(o, "end", txn_end_name(t->end));
@@ -110,12 +115,27 @@ void report_end(const struct cli *cli, const struct txn *t)
 		     : t->reason.text[0] ? t->reason.text
 					 : "what stopped it is not on record");
 	json_add_num(o, "exit", (uint64_t)cli_exit_end(t->end));
-	emit(cli, o);
+	return o;
+}
+
+void report_end(const struct cli *cli, const struct txn *t)
+{
+	emit(cli, report_ended(cli->guest.name, t));
+}
+
+struct json_object *report_error(int code, const struct ls_err *err)
+{
+	struct json_object *o = report_object("error");
+
+	json_add_str(o, "error", err->text);
+	json_object_object_add(o, "errno", json_object_new_int(-err->code));
+	json_object_object_add(o, "exit", json_object_new_int(code));
+	return o;
 }
 
 void report_text(const struct cli *cli, const char *text)
 {
-	struct json_object *o = object("text");
+	struct json_object *o = report_object("text");
 
 	json_add_str(o, "text", text);
 	emit(cli, o);

@@ -220,3 +220,33 @@ void show_side_by_side(FILE *f, const struct vm *before, const struct vm *after)
 	show_size(b, sizeof(b), vm_memory_online(after));
 	row(f, "memory online", a, b);
 }
+
+/* ---- after a change ------------------------------------------------------ */
+
+static void show_unknown(FILE *f, const struct vm *vm)
+{
+	put(f, "; not known how much of it the guest has online: no agent answers (",
+	    vm->agent_answers ? "only QEMU's own, which knows no memory" : vm->agent_text, ")\n");
+}
+
+void show_now(FILE *f, const char *name, const struct vm *vm, enum wish_kind kind)
+{
+	bool vcpus = kind == WISH_VCPUS;
+	char size[32], online[32];
+
+	show_size(size, sizeof(size), vm_memory(vm));
+	show_size(online, sizeof(online), vm_memory_online(vm));
+	if (vcpus)
+		fprintf(f, "%s: %u vCPUs plugged", name, vm_vcpus(vm));
+	else
+		fprintf(f, "%s: %s plugged", name, size);
+	if (!vm->agent_answers || (!vcpus && vm->agent != AGENT_LOCKSTEP))
+		show_unknown(f, vm);
+	else if (vcpus)
+		fprintf(f, ", %u online in the guest%s\n", vm_vcpus_online(vm),
+			vm->agent == AGENT_QGA ? " (as QEMU's own guest agent counts; nothing "
+						 "keeps others from changing it)"
+					       : "");
+	else
+		fprintf(f, ", %s online in the guest\n", online);
+}

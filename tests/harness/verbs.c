@@ -169,6 +169,8 @@ const struct verb verbs[] = {
 	{ "alias", verb_alias, "GUEST NAME", "From now on lockstep means this guest by that name: it has moved." },
 	{ "lockstep", verb_lockstep, "WORD ... [OUTCOME]", "Run the lockstep program and wait for its end; exit code 0 is expected." },
 	{ "background", verb_background, "NAME lockstep WORD ...", "Start lockstep and go on." },
+	{ "daemon", verb_daemon, "NAME [WORD ...]", "Start lockstepd in the background; it is ready when the next line begins." },
+	{ "await", verb_await, "NAME TEXT", "Wait until a background command has printed this." },
 	{ "wait", verb_wait, "NAME [OUTCOME]", "Wait for the end of a background command." },
 	{ "expect", verb_expect, "GUEST PROPERTY VALUE[, ...] by OBSERVER [within Ns]", "Wait until this is so." },
 	{ "console", verb_console, "GUEST \"COMMAND\" [OUTCOME]", "Run a shell command in the guest, over its serial console." },

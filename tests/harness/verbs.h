@@ -20,6 +20,8 @@ int verb_qmp(struct args *a);
 int verb_ask(struct args *a);
 int verb_lockstep(struct args *a);
 int verb_background(struct args *a);
+int verb_daemon(struct args *a);
+int verb_await(struct args *a);
 int verb_wait(struct args *a);
 int verb_kill_all(struct args *a);
 

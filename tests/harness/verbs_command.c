@@ -92,22 +92,30 @@ int verb_ask(struct args *a)
 
 /* ---- lockstep --------------------------------------------------------- */
 
-static int lockstep_words(struct args *a, struct argv *ret_argv)
+static bool words_follow(const struct args *a)
+{
+	return args_more(a) && !outcome_begins(a);
+}
+
+/* @bare: the program alone is a whole command line. */
+static int lockstep_words(struct args *a, const char *program, bool bare, struct argv *ret_argv)
 {
 	char *text;
+	int first;
 
 	/* A socket without permission is one for root, too. */
 	if (geteuid() == 0) {
 		argv_add(ret_argv, "setpriv");
 		argv_add(ret_argv, "--bounding-set=-dac_override,-dac_read_search");
 	}
-	argv_add(ret_argv, "%s/lockstep", a->run->lab.build);
-	do {
+	argv_add(ret_argv, "%s/%s", a->run->lab.build, program);
+	first = ret_argv->n;
+	while (words_follow(a) || (!bare && ret_argv->n == first)) {
 		if (args_text(a, "what lockstep is to do", &text) < 0)
 			return -EINVAL;
 		argv_add(ret_argv, "%s", text);
 		free(text);
-	} while (args_more(a) && !outcome_begins(a));
+	}
 	return 0;
 }
 
@@ -127,6 +135,8 @@ static int lockstep_start(struct args *a, struct argv *argv, char output[LS_PATH
 	argv_add(&env, "TMPDIR=%s", r->lab.dir);
 	argv_add(&env, "XDG_RUNTIME_DIR=%s", r->lab.dir);
 	argv_add(&env, "XDG_STATE_HOME=%s/state", r->lab.dir);
+	argv_add(&env, "STATE_DIRECTORY=%s/state", r->lab.dir);
+	argv_add(&env, "LOCKSTEPD_SOCKET=%s/lockstepd.sock", r->lab.dir);
 	started = proc_start(&r->lab.pump, argv->v, env.v, output, &err, ret_proc);
 	argv_done(&env);
 	return started < 0 ? args_fail(a, "%s", err.text) : 0;
@@ -216,7 +226,7 @@ int verb_lockstep(struct args *a)
 	struct proc *p;
 	int r;
 
-	r = lockstep_words(a, &argv);
+	r = lockstep_words(a, "lockstep", false, &argv);
 	if (r == 0)
 		r = outcome_read(a, RUN_COMMAND_MS, &o);
 	if (r == 0 && !a->run->dry) {
@@ -232,22 +242,18 @@ int verb_lockstep(struct args *a)
 	return r;
 }
 
-int verb_background(struct args *a)
+/* A new job from the words of a command line. */
+static int job_begin(struct args *a, const char *name, const char *program, struct job **ret_job)
 {
 	struct run *r = a->run;
 	struct argv argv = { 0 };
-	const char *name;
 	struct job *j;
 	int done;
 
-	if (args_new_name(a, &name) < 0)
-		return -EINVAL;
 	if (r->n_jobs == RUN_JOBS_MAX)
 		return args_fail(a, "too many background commands");
-	if (!args_take(a, "lockstep"))
-		return args_fail(a, "only a lockstep command can go to the background");
 	j = &r->jobs[r->n_jobs];
-	done = lockstep_words(a, &argv);
+	done = lockstep_words(a, program, !strcmp(program, "lockstepd"), &argv);
 	if (done == 0)
 		done = args_end(a);
 	if (done == 0 && !r->dry)
@@ -257,7 +263,57 @@ int verb_background(struct args *a)
 		return done;
 	snprintf(j->name, sizeof(j->name), "%s", name);
 	r->n_jobs++;
+	*ret_job = j;
 	return 0;
+}
+
+int verb_background(struct args *a)
+{
+	const char *name;
+	struct job *j;
+
+	if (args_new_name(a, &name) < 0)
+		return -EINVAL;
+	if (!args_take(a, "lockstep"))
+		return args_fail(a, "only a lockstep command can go to the background");
+	return job_begin(a, name, "lockstep", &j);
+}
+
+/* What a job prints is a file, which tells nobody that it has grown. */
+static int job_await(struct args *a, struct job *j, const char *text, unsigned within_ms)
+{
+	uint64_t deadline_ms = qmp_now_ms() + within_ms;
+
+	for (;;) {
+		run_say(a->run, run_read_file(j->output));
+		if (strstr(a->run->said, text))
+			return 0;
+		if (j->proc->ended)
+			return args_fail(a, "it has ended and did not say \"%s\"", text);
+		if (qmp_now_ms() >= deadline_ms)
+			return args_fail(a, "it has not said \"%s\" within %u ms", text, within_ms);
+		pump_once(&a->run->lab.pump, qmp_now_ms() + LOCKSTEP_LOOK_MS);
+	}
+}
+
+int verb_daemon(struct args *a)
+{
+	const char *name;
+	struct job *j;
+
+	if (args_new_name(a, &name) < 0 || job_begin(a, name, "lockstepd", &j) < 0)
+		return -EINVAL;
+	return a->run->dry ? 0 : job_await(a, j, "lockstepd: ready: ", RUN_EXPECT_MS);
+}
+
+int verb_await(struct args *a)
+{
+	ls_autofree char *text = NULL;
+	struct job *j;
+
+	if (args_job(a, &j) < 0 || args_text(a, "what it is to say", &text) < 0 || args_end(a) < 0)
+		return -EINVAL;
+	return a->run->dry ? 0 : job_await(a, j, text, RUN_COMMAND_MS);
 }
 
 int verb_wait(struct args *a)

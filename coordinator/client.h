@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The command line's way to the daemon: used where it runs and knows the guest.
+ */
+#ifndef COORDINATOR_CLIENT_H
+#define COORDINATOR_CLIENT_H
+
+#include "cli.h"
+
+struct qmp;
+
+/**
+ * client_open() - Connect to the daemon
+ * @ret_q: NULL: no daemon runs here
+ *
+ * Return: an exit code; the error was printed.
+ */
+int client_open(const struct cli *cli, struct qmp **ret_q);
+
+/**
+ * client_find() - Whether the daemon has the guest that was named
+ * @name:  of the guest
+ * @ret_q: NULL: it has not, or there is no daemon: use the engine in this process
+ */
+int client_find(const struct cli *cli, const char *name, struct qmp **ret_q);
+
+/* Ask, follow the events to the end, print them; Ctrl-C is a cancel. Returns an exit code. */
+int client_wish(struct cli *cli, const struct wish *w);
+
+/* "lockstep status" of a guest that the daemon has. */
+int client_status(struct cli *cli);
+
+#endif

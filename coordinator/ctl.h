@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The daemon's control socket: QMP, so that any QMP client can talk to it.
+ *
+ *	<- {"QMP": {...}}                                -> {"execute": "qmp_capabilities"}
+ *	-> {"execute": "vcpus", "arguments": {"guest": "vm1", "count": 4}}
+ *	<- {"event": "LOCKSTEP_TXN", "data": {"event": "row", ...}}
+ *	<- {"return": {"txn": "19a..."}}                 it is on record
+ *	<- {"event": "LOCKSTEP_TXN", "data": {"event": "end", "end": "done", ...}}
+ *	<- {"event": "LOCKSTEP_TXN", "data": {"event": "now", "text": ..., "vm": {...}}}
+ *
+ * Who asks for a change gets the events of that change; who subscribes gets all.
+ */
+#ifndef COORDINATOR_CTL_H
+#define COORDINATOR_CTL_H
+
+#include "daemon.h"
+
+#define CTL_EVENT "LOCKSTEP_TXN"
+
+/* Verbs. X(name, function, class, what it does) */
+#define CTL_VERBS(X)                                                                               \
+	X("list", list, READ, "the guests, each with its state")                                   \
+	X("status", status, READ, "all that was seen last of a guest; never waits for it")         \
+	X("subscribe", subscribe, READ, "from now on the events of every transaction")             \
+	X("vcpus", vcpus, HOTPLUG, "set the number of vCPUs")                                      \
+	X("memory", memory, HOTPLUG, "set the size of the memory")                                 \
+	X("cancel", cancel, HOTPLUG, "take a transaction back; without txn the one that runs")     \
+	X("add", add, ADMIN, "a guest, kept over restarts")                                        \
+	X("remove", remove, ADMIN, "let go of a guest")                                            \
+	X("reload", reload, ADMIN, "read configuration and guests.d again")
+
+/**
+ * ctl_new() - Serve the socket
+ * @fds: listening, @n of them, from systemd; ownership passes
+ * @path: made here if there are none
+ *
+ * Return: 0; -EADDRINUSE with who serves it; -errno.
+ */
+int ctl_new(struct daemon *d, const int *fds, unsigned n, const char *path, struct ls_err *err);
+void ctl_free(struct ctl *c);
+
+/* A lane_ops.event; @arg is the daemon. */
+void ctl_event(void *arg, const struct lane *l, const struct lane_job *j, struct json_object *o);
+
+#endif

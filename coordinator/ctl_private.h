@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What ctl.c and ctl_verbs.c share.
+ */
+#ifndef COORDINATOR_CTL_PRIVATE_H
+#define COORDINATOR_CTL_PRIVATE_H
+
+#include <qmp_serve.h>
+
+#include "ctl.h"
+
+/**
+ * struct pending - A request that is not on record yet: its call is still open
+ * @txn: which
+ */
+struct pending {
+	char txn[LS_TXN_BYTES];
+	struct qmp_call *call;
+	struct pending *next;
+};
+
+/**
+ * struct client - One connection
+ * @number:     never given twice, so that a request outlives it without harm
+ * @spoke:      it has given a command
+ * @subscribed: to all transactions
+ */
+struct client {
+	struct ctl *c;
+	uint64_t number;
+	struct qmp_peer *peer;
+	struct access_peer who;
+	sd_event_source *io, *hello;
+	bool spoke, subscribed;
+	struct client *next;
+};
+
+/**
+ * struct ctl - The socket
+ * @fds, @io: listening, @n_fds of them
+ * @path:     to be removed at the end; NULL: systemd's
+ */
+#define CTL_FDS_MAX 4
+struct ctl {
+	struct daemon *d;
+	int fds[CTL_FDS_MAX];
+	sd_event_source *io[CTL_FDS_MAX];
+	unsigned n_fds;
+	char *path;
+	struct client *clients;
+	unsigned n_clients;
+	uint64_t numbers;
+	struct pending *pending;
+};
+
+/* ctl_verbs.c */
+extern const struct qmp_verb ctl_verbs[];
+void ctl_answer_pending(struct ctl *c, const char *txn, struct json_object *o);
+void ctl_verbs_done(struct ctl *c);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One guest's requests, in order, one at a time.
+ */
+#include "lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+#include <lockstep/log.h>
+#include <qmp.h>
+
+#include "cli.h"
+#include "lane_private.h"
+#include "report.h"
+
+const char *lane_state_name(enum lane_state s)
+{
+	static const char *const names[] = { "away", "recovering", "ready", "busy" };
+
+	_Static_assert(sizeof(names) / sizeof(names[0]) == LANE_STATE_COUNT, "a name for each");
+	return names[s];
+}
+
+/* ---- events ---------------------------------------------------------------- */
+
+/* @o is consumed. */
+static void emit(struct lane *l, const struct job *q, struct json_object *o)
+{
+	json_add_str(o, "guest", l->guest.name);
+	json_add_str(o, "txn", q->job.id);
+	l->ops.event(l->ops.arg, l, &q->job, o);
+	json_object_put(o);
+}
+
+static void emit_error(struct lane *l, const struct job *q, int code, const struct ls_err *err)
+{
+	log_info("%s %s: refused: %s", l->guest.name, q->job.id, err->text);
+	emit(l, q, report_error(code, err));
+}
+
+void lane_tell(void *arg, const struct txn *t, const struct action *a)
+{
+	struct lane *l = arg;
+	struct json_object *o = report_tell(t, a);
+
+	log_info("%s %s %s: %s %s (%llu ms)", l->guest.name, t->id, a->row ? a->row : "",
+		 qmp_get_str(o, "event", ""), a->text, (unsigned long long)a->took_ms);
+	emit(l, l->running, o);
+}
+
+/* ---- one request ------------------------------------------------------------- */
+
+static struct job *unlink_first(struct lane *l)
+{
+	struct job *q = l->queue;
+
+	l->queue = q->next;
+	l->queued--;
+	return q;
+}
+
+static void job_free(struct job *q)
+{
+	txn_free(q->txn);
+	free(q);
+}
+
+static void next(struct lane *l);
+
+static void job_over(struct lane *l)
+{
+	job_free(l->running);
+	l->running = NULL;
+	if (l->state == LANE_BUSY)
+		l->state = LANE_READY;
+	if (l->lost)
+		lane_lost_now(l);
+	else
+		next(l);
+}
+
+/* The look after the end is what the requester is told: never what was hoped for. */
+static void on_now(void *arg)
+{
+	struct lane *l = arg;
+	struct json_object *o = report_object("now");
+	const struct vm *vm = &run_view(l->run)->vm[SIDE_SRC];
+	char *text = NULL;
+	size_t len;
+	FILE *f;
+
+	l->seen_ms = qmp_now_ms();
+	f = vm->answers ? open_memstream(&text, &len) : NULL;
+	if (f) {
+		show_now(f, l->guest.name, vm, l->running->job.wish.kind);
+		fclose(f);
+		json_add_str(o, "text", text);
+		json_object_object_add(o, "vm", show_vm_json(l->guest.name, vm));
+		free(text);
+	}
+	l->lost |= !vm->answers;
+	emit(l, l->running, o);
+	job_over(l);
+}
+
+static void on_ended(void *arg, struct txn *t)
+{
+	struct lane *l = arg;
+
+	log_info("%s %s: %s %s", l->guest.name, t->id, txn_end_name(t->end), t->reason.text);
+	emit(l, l->running, report_ended(l->guest.name, t));
+	run_look_start(l->run, on_now, l);
+}
+
+static void already_so(struct lane *l)
+{
+	struct json_object *o = report_object("end");
+
+	json_add_str(o, "operation", wish_verb(l->running->job.wish.kind));
+	json_add_str(o, "end", txn_end_name(END_DONE));
+	json_add_str(o, "reason", "");
+	json_add_num(o, "exit", XC_OK);
+	emit(l, l->running, o);
+	on_now(l);
+}
+
+static void refuse(struct lane *l, int code, const struct ls_err *err)
+{
+	emit_error(l, l->running, code, err);
+	job_over(l);
+}
+
+/* The look before it: what is planned is planned upon what is true now. */
+static void on_looked(void *arg)
+{
+	struct lane *l = arg;
+	struct job *q = l->running;
+	uint64_t now_ms = qmp_now_ms();
+	struct ls_err err = { 0 };
+	int r = run_look_error(l->run, &err), code = XC_REACH;
+
+	l->seen_ms = now_ms;
+	l->lost |= r < 0;
+	if (r == 0 && q->cancelled)
+		r = ls_err_set(&err, -ECANCELED, "cancelled before it began");
+	if (r == 0) {
+		r = wish_plan(&q->job.wish, &run_view(l->run)->vm[SIDE_SRC], q->job.id, &err,
+			      &q->txn);
+		code = wish_is_wrong(r) ? XC_USAGE : XC_REFUSED;
+	}
+	if (r == 0 && q->txn)
+		r = run_start(l->run, q->txn, q->job.timeout_ms ? now_ms + q->job.timeout_ms : 0,
+			      on_ended, l);
+	if (r < 0)
+		refuse(l, code, &err);
+	else if (!q->txn)
+		already_so(l);
+}
+
+static void next(struct lane *l)
+{
+	if (l->state != LANE_READY || l->running || !l->queue)
+		return;
+	l->running = unlink_first(l);
+	l->state = LANE_BUSY;
+	l->looking = false; /* it is replaced */
+	run_look_start(l->run, on_looked, l);
+}
+
+/* ---- the queue --------------------------------------------------------------- */
+
+/* In a turn of its own: whoever asked has been told the id by then. */
+static int on_kick(sd_event_source *s, void *arg)
+{
+	(void)s;
+	next(arg);
+	return 0;
+}
+
+void lane_kick(struct lane *l)
+{
+	l->kick = sd_event_source_disable_unref(l->kick);
+	if (sd_event_add_defer(l->loop, &l->kick, on_kick, l) < 0)
+		abort();
+}
+
+static int check_open(const struct lane *l, struct ls_err *err)
+{
+	if (l->closed)
+		return ls_err_set(err, -EBUSY, "lockstepd is stopping");
+	if (l->state != LANE_READY && l->state != LANE_BUSY)
+		return ls_err_set(err, -EPIPE, "the guest is %s: %.180s", lane_state_name(l->state),
+				  l->why.text);
+	if (l->queued >= l->limits->queue)
+		return ls_err_set(err, -EBUSY,
+				  "%u requests wait for this guest already (max-queue)", l->queued);
+	return 0;
+}
+
+int lane_ask(struct lane *l, const struct lane_job *job, struct ls_err *err,
+	     char ret_id[LS_TXN_BYTES])
+{
+	struct job **at = &l->queue, *q;
+	int r = check_open(l, err);
+
+	if (r < 0)
+		return r;
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		return ls_err_set(err, -ENOMEM, "out of memory");
+	q->job = *job;
+	wish_txn_id(q->job.id, sizeof(q->job.id));
+	memcpy(ret_id, q->job.id, LS_TXN_BYTES);
+	while (*at)
+		at = &(*at)->next;
+	*at = q;
+	l->queued++;
+	lane_kick(l);
+	return 0;
+}
+
+void lane_refuse_all(struct lane *l, int code, const struct ls_err *err)
+{
+	while (l->queue) {
+		struct job *q = unlink_first(l);
+
+		emit_error(l, q, code, err);
+		job_free(q);
+	}
+}
+
+int lane_cancel(struct lane *l, const char *id, struct ls_err *err)
+{
+	if (l->running && (!id || !strcmp(id, l->running->job.id))) {
+		l->running->cancelled = true;
+		if (l->running->txn)
+			run_cancel(l->run);
+		return 0;
+	}
+	for (struct job **at = &l->queue; id && *at; at = &(*at)->next) {
+		struct job *q = *at;
+
+		if (strcmp(q->job.id, id))
+			continue;
+		*at = q->next;
+		l->queued--;
+		ls_err_set(err, -ECANCELED, "cancelled before it began");
+		emit_error(l, q, XC_REFUSED, err);
+		job_free(q);
+		return 0;
+	}
+	return ls_err_set(err, -ENOENT, "no transaction%s%.40s runs or waits here", id ? " " : "",
+			  id ? id : "");
+}
+
+void lane_close(struct lane *l)
+{
+	struct ls_err err;
+
+	l->closed = true;
+	ls_err_set(&err, -ESHUTDOWN, "lockstepd is stopping");
+	lane_refuse_all(l, XC_REFUSED, &err);
+}
+
+void lane_jobs_done(struct lane *l)
+{
+	while (l->queue)
+		job_free(unlink_first(l));
+	if (l->running)
+		job_free(l->running);
+	l->running = NULL;
+}
+
+/* ---- what is known of it ------------------------------------------------------ */
+
+const struct guest *lane_guest(const struct lane *l)
+{
+	return &l->guest;
+}
+
+enum lane_state lane_state(const struct lane *l)
+{
+	return l->state;
+}
+
+static const struct vm *seen(const struct lane *l)
+{
+	const struct vm *vm = l->run ? &run_view(l->run)->vm[SIDE_SRC] : NULL;
+
+	return vm && vm->answers ? vm : NULL;
+}
+
+struct json_object *lane_summary(const struct lane *l)
+{
+	struct json_object *o = json_object_new_object();
+	const struct vm *vm = seen(l);
+
+	json_add_str(o, "guest", l->guest.name);
+	json_add_str(o, "state", lane_state_name(l->state));
+	json_add_str(o, "reason", l->state == LANE_AWAY ? l->why.text : "");
+	json_add_str(o, "txn", l->running ? l->running->job.id : "");
+	json_add_num(o, "waiting", l->queued);
+	if (!vm)
+		return o;
+	json_add_str(o, "status", vm_run_name(vm->run));
+	json_add_num(o, "vcpus", vm_vcpus(vm));
+	json_add_num(o, "vcpus-online", vm_vcpus_online(vm));
+	json_add_num(o, "memory", vm_memory(vm));
+	json_add_num(o, "age-ms", qmp_now_ms() - l->seen_ms);
+	return o;
+}
+
+struct json_object *lane_status(const struct lane *l)
+{
+	struct json_object *o = lane_summary(l);
+	const struct vm *vm = seen(l);
+	char *text = NULL;
+	size_t len;
+	FILE *f = vm ? open_memstream(&text, &len) : NULL;
+
+	if (!f)
+		return o;
+	show_vm(f, l->guest.name, vm);
+	fclose(f);
+	json_add_str(o, "text", text);
+	json_object_object_add(o, "vm", show_vm_json(l->guest.name, vm));
+	free(text);
+	return o;
+}

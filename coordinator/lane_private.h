@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the two files of a lane share: lane.c has its requests, lane_life.c its claim and
+ * its connection.
+ */
+#ifndef COORDINATOR_LANE_PRIVATE_H
+#define COORDINATOR_LANE_PRIVATE_H
+
+#include "claim.h"
+#include "core/txn.h"
+#include "lane.h"
+#include "run.h"
+
+/**
+ * struct job - A request in the queue, or the one that runs
+ * @txn:       NULL before it is planned
+ * @cancelled: before that
+ */
+struct job {
+	struct lane_job job;
+	struct txn *txn;
+	bool cancelled;
+	struct job *next;
+};
+
+/**
+ * struct lane - See lane.h
+ * @why:      LANE_AWAY: why, and what to do
+ * @claim:    held while there is a connection
+ * @run:      NULL before the first attempt and while a recovery runs
+ * @seen_ms:  when the last view was
+ * @running:  of LANE_BUSY; @queue: in order, @queued of them
+ * @lost:     the monitor went while it was busy
+ * @looking:  a look of the lane's own is out
+ * @closed:   takes no more requests
+ * @retry_ms: until the next attempt
+ * @retry, @kick: timer; a turn of the loop
+ * @child:    the recovery, its pid @child_pid
+ */
+struct lane {
+	sd_event *loop;
+	struct guest guest;
+	const struct lane_limits *limits;
+	struct lane_ops ops;
+	enum lane_state state;
+	struct ls_err why;
+	struct claim *claim;
+	struct run *run;
+	uint64_t seen_ms;
+	struct job *running, *queue;
+	unsigned queued;
+	bool lost, looking, closed;
+	unsigned retry_ms;
+	sd_event_source *retry, *kick, *child;
+	pid_t child_pid;
+};
+
+/* lane.c */
+void lane_tell(void *arg, const struct txn *t, const struct action *a);
+void lane_kick(struct lane *l); /* look whether the next request can begin */
+void lane_refuse_all(struct lane *l, int code, const struct ls_err *err);
+void lane_jobs_done(struct lane *l);
+
+/* lane_life.c */
+void lane_lost_now(struct lane *l);
+
+#endif
