@@ -224,8 +224,10 @@ static int file_sync(sqlite3_file *f, int flags)
 		log_syncs++;
 		pthread_mutex_unlock(&lock);
 	}
-	if (fails(DISK_SYNC))
+	if (fails(DISK_SYNC)) {
+		remember(OP_SYNC_FAILED, which, 0, NULL, 0);
 		return SQLITE_IOERR_FSYNC;
+	}
 	remember(OP_SYNC, which, 0, NULL, 0);
 	return SQLITE_OK;
 }

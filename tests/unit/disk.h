@@ -30,7 +30,7 @@ void disk_release(void);
 unsigned disk_log_syncs(void);
 
 enum disk_file { DISK_MAIN, DISK_LOG, DISK_FILES };
-enum disk_op_kind { OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_NOTE };
+enum disk_op_kind { OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_SYNC_FAILED, OP_NOTE };
 
 /* What has happened to a file, or, OP_NOTE, what the test has put in between. */
 struct disk_op {

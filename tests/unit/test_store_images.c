@@ -6,9 +6,11 @@
  *
  *	cut     all operations up to one; that one torn at sectors and odd places
  *	lost    no sync has covered it: each one lost alone, kept alone, and all of them lost
+ *	failed  as lost, in stories in which one sync fails: as on Linux, what it should
+ *		have covered is lost for good, whatever a later sync says
  *	short   the whole journal, then file or log cut short: no power cut does that
  *
- * The first two must open with every record that had been told. The last one may be
+ * The first three must open with every record that had been told. The last one may be
  * refused, clearly; what opens is a state that the journal has had, never a mixture.
  */
 #include "store_fixture.h"
@@ -207,18 +209,20 @@ static void test_when_cut_anywhere_then_all_told_is_there(void **state)
 	print_message("cut: %u images, all open with all that was told\n", images);
 }
 
-/* Operations from @from to @to that no sync has covered: which of them reach the disk. */
+/* Of the operations that no sync has covered: which of them reach the disk. */
 enum fate { ALL_LOST, ONE_LOST, ONE_KEPT };
 
+/* The first sync after an operation decides: one that fails has called its pages clean. */
 static bool covered(size_t at, size_t to)
 {
 	for (size_t i = at + 1; i < to; i++)
-		if (ops[i].kind == OP_SYNC && ops[i].file == ops[at].file)
-			return true;
+		if (ops[i].file == ops[at].file &&
+		    (ops[i].kind == OP_SYNC || ops[i].kind == OP_SYNC_FAILED))
+			return ops[i].kind == OP_SYNC;
 	return false;
 }
 
-static void lose(size_t to, enum fate fate, size_t chosen, unsigned told)
+static void make_lost(size_t to, enum fate fate, size_t chosen)
 {
 	begin_images(im);
 	for (size_t i = 0; i < to; i++) {
@@ -228,6 +232,11 @@ static void lose(size_t to, enum fate fate, size_t chosen, unsigned told)
 		if (!lost)
 			apply(im, &ops[i]);
 	}
+}
+
+static void lose(size_t to, enum fate fate, size_t chosen, unsigned told)
+{
+	make_lost(to, fate, chosen);
 	try_images(im, told, false);
 }
 
@@ -252,6 +261,66 @@ static void test_when_unsynced_is_lost_then_all_told_is_there(void **state)
 		}
 	}
 	print_message("lost: %u images, all open with all that was told\n", images);
+}
+
+/* Return: whether there was an @nth sync to fail. */
+static bool record_failing(unsigned nth)
+{
+	begin_images(im);
+	put_images(im);
+	disk_record(true);
+	fixture_must_open(&f);
+	disk_fail(DISK_SYNC, nth, false);
+	for (unsigned i = 1; i <= RECORDS; i++)
+		if (write_one(&f, i) == 0)
+			disk_note(i);
+	disk_record(false);
+	fixture_close(&f);
+	ops = disk_ops(&n_ops);
+	return disk_failed();
+}
+
+/* For each transaction the newest record that was told, or a newer one, whole. */
+static void must_have(const unsigned *told)
+{
+	struct found found;
+	char text[TEXT_MAX], txn[8];
+
+	images++;
+	put_images(im);
+	fixture_must_open(&f);
+	for (unsigned t = 0; t < TXNS; t++) {
+		if (!told[t])
+			continue;
+		snprintf(txn, sizeof(txn), "t%u", t);
+		assert_int_equal(show(&f, txn, &found), 0);
+		assert_in_range(found.seq[t], told[t], RECORDS);
+		text_of(found.seq[t], text);
+		assert_string_equal(found.text, text);
+	}
+	fixture_close(&f);
+}
+
+static void test_when_a_sync_fails_then_what_it_took_is_lost(void **state)
+{
+	unsigned nth = 0;
+
+	(void)state;
+	images = 0;
+	while (record_failing(++nth)) {
+		unsigned told[TXNS] = { 0 };
+
+		for (size_t to = 0; to < n_ops; to++) {
+			if (ops[to].kind != OP_NOTE)
+				continue;
+			told[ops[to].at % TXNS] = (unsigned)ops[to].at;
+			make_lost(to, ALL_LOST, 0);
+			must_have(told);
+		}
+	}
+	print_message("failed: %u syncs, %u images, all open with all that was told\n", nth - 1,
+		      images);
+	assert_true(nth > RECORDS);
 }
 
 static void shorten(enum disk_file which, size_t step)
@@ -291,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_when_cut_anywhere_then_all_told_is_there),
 		cmocka_unit_test(test_when_unsynced_is_lost_then_all_told_is_there),
 		cmocka_unit_test(test_when_cut_short_then_a_former_state_or_refused),
+		cmocka_unit_test(test_when_a_sync_fails_then_what_it_took_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, record_story, end_story);

@@ -21,6 +21,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	disk_release(); /* a test that has failed may have left it standing */
 	fixture_done(*state);
 	return 0;
 }
@@ -390,6 +391,18 @@ static void test_when_newer_then_refused_with_both_versions(void **state)
 	must_refuse(f, -EUCLEAN, "no journal of lockstep's");
 }
 
+/* Whatever the page holds, a list that nobody reads at the start included. */
+static void damage_page(struct fixture *f, unsigned char *good, size_t n, size_t at)
+{
+	unsigned char page[4096];
+
+	memcpy(page, good + at, sizeof(page));
+	memset(good + at, 0xa5, sizeof(page));
+	file_put(f, "journal.db", good, n);
+	must_refuse(f, -EUCLEAN, "damaged");
+	memcpy(good + at, page, sizeof(page));
+}
+
 static void test_when_garbage_or_cut_then_refused_with_a_command(void **state)
 {
 	struct fixture *f = *state;
@@ -409,15 +422,36 @@ static void test_when_garbage_or_cut_then_refused_with_a_command(void **state)
 	n = file_get(f, "journal.db", &good);
 	file_put(f, "journal.db", good, n - 4096);
 	must_refuse(f, -EUCLEAN, "damaged");
-	memset(good + 4096, 0xa5, 4096);
-	file_put(f, "journal.db", good, n);
-	must_refuse(f, -EUCLEAN, "damaged");
+	for (size_t at = 0; at < n; at += 4096)
+		damage_page(f, good, n, at);
 	free(good);
 	/* The command that the error names, and then a new one. */
 	snprintf(command, sizeof(command), "cd %s && mkdir bad && mv journal.db* bad", f->dir);
 	assert_non_null(strstr(f->err.text, command));
 	assert_int_equal(system(command), 0);
 	fixture_must_open(f);
+}
+
+/* Neither is the log of a journal that is refused written back into it, nor deleted. */
+static void test_when_refused_then_the_log_is_left_alone(void **state)
+{
+	static const char *const names[] = { "journal.db", "journal.db-wal" };
+	struct fixture *f = *state;
+	unsigned char *data[2];
+	size_t n[2];
+
+	fixture_must_open(f);
+	assert_int_equal(write_one(f, 4), 0);
+	for (int i = 0; i < 2; i++)
+		n[i] = file_get(f, names[i], &data[i]);
+	fixture_close(f);
+	assert_true(n[1] > 4096);
+	memset(data[0] + n[0] - 4096, 0xa5, 4096); /* the table of what is pending */
+	for (int i = 0; i < 2; i++) {
+		file_put(f, names[i], data[i], n[i]);
+		free(data[i]);
+	}
+	must_refuse(f, -EUCLEAN, "damaged");
 }
 
 /* A log whose file has gone belongs to nothing that could be made now. */
@@ -555,6 +589,7 @@ int main(void)
 		T(test_when_old_then_deleted_in_small_pieces),
 		T(test_when_newer_then_refused_with_both_versions),
 		T(test_when_garbage_or_cut_then_refused_with_a_command),
+		T(test_when_refused_then_the_log_is_left_alone),
 		T(test_when_only_the_log_is_left_then_refused),
 		T(test_when_making_it_was_cut_short_then_made_again),
 		T(test_when_two_daemons_then_the_second_is_told_who),
