@@ -83,14 +83,14 @@ int client_find(const struct cli *cli, const char *name, struct qmp **ret_q)
 
 /**
  * struct follow - One request and what comes of it
- * @replied:  it is on record, or refused with @err
+ * @err:      of class: it was refused; without: the daemon has gone
  * @code:     of the exit, once it is known
  * @over:     nothing more will come
  */
 struct follow {
 	struct cli *cli;
 	struct qmp *q;
-	bool replied, over;
+	bool over;
 	struct ls_err err;
 	int code;
 	int signals;
@@ -101,7 +101,6 @@ static void on_reply(struct qmp *q, struct json_object *value, const struct ls_e
 	struct follow *f = arg;
 
 	(void)q, (void)value;
-	f->replied = true;
 	if (!err)
 		return;
 	f->err = *err;
@@ -186,9 +185,9 @@ static int follow(struct follow *f)
 		r = qmp_dispatch(f->q, p[0].revents, &err);
 		read_events(f);
 	}
-	if (f->err.code)
+	if (f->err.class[0])
 		return failed(f->cli, &f->err);
-	if (f->over)
+	if (f->over && !f->err.code)
 		return f->code;
 	ls_err_set(&err, -EPIPE,
 		   "lockstepd has ended in the middle; when it is back it takes this back: "
