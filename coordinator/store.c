@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <lockstep/cleanup.h>
@@ -38,7 +39,9 @@ struct store {
 	struct store_limits limits;
 	unsigned queued;
 	size_t queued_bytes;
-	int wake; /* eventfd: something has been answered */
+	struct job *out, *last_out; /* all that are not back, oldest first */
+	sd_event_source *timer;	    /* for the oldest that has not been told */
+	int wake;		    /* eventfd: something has been answered */
 	sd_event_source *io;
 };
 
@@ -98,14 +101,24 @@ static void *work(void *arg)
 
 /* ---- answers ------------------------------------------------------------------ */
 
+static void tell(struct job *job, const struct store_txn *result, unsigned n,
+		 const struct ls_err *err)
+{
+	if (job->told)
+		return;
+	job->told = true;
+	if (job->done)
+		job->done(job->arg, err);
+	else
+		job->txns(job->arg, result, n, err);
+}
+
 static void answer(struct store *s, struct job *job)
 {
 	s->queued--;
 	s->queued_bytes -= job->bytes;
-	if (job->done)
-		job->done(job->arg, &job->err);
-	else
-		job->txns(job->arg, job->result, job->n, &job->err);
+	s->out = job->next_out; /* they come back in the order in which they went */
+	tell(job, job->result, job->n, &job->err);
 	store_txns_free(job->result, job->n);
 	sqlite3_free(job);
 }
@@ -133,6 +146,59 @@ static int on_wake(sd_event_source *src, int fd, uint32_t revents, void *arg)
 	(void)src, (void)revents, (void)n;
 	answer_all(arg);
 	return 0;
+}
+
+/* ---- a disk that stands still ----------------------------------------------- */
+
+/* The thread has the job, its answer too: nothing of that is touched or read. */
+static void tell_late(struct store *s, struct job *job)
+{
+	struct ls_err err;
+
+	ls_err_set(&err, -ETIMEDOUT,
+		   "%.150s: no answer from the disk for %u ms: it may be written, or not",
+		   s->db.path, s->limits.answer_ms);
+	tell(job, NULL, 0, &err);
+}
+
+static int on_timer(sd_event_source *src, uint64_t now_us, void *arg)
+{
+	struct store *s = arg;
+	struct job *job = s->out;
+
+	for (; job && (job->told || job->due_us <= now_us); job = job->next_out)
+		tell_late(s, job);
+	if (job) {
+		sd_event_source_set_time(src, job->due_us);
+		sd_event_source_set_enabled(src, SD_EVENT_ONESHOT);
+	}
+	return 0;
+}
+
+/* Set already: then for an older one, and on_timer() goes on from there. */
+static void expect(struct store *s, struct job *job)
+{
+	int enabled = SD_EVENT_OFF;
+
+	if (s->out)
+		s->last_out->next_out = job;
+	else
+		s->out = job;
+	s->last_out = job;
+	sd_event_source_get_enabled(s->timer, &enabled);
+	if (enabled != SD_EVENT_OFF)
+		return;
+	sd_event_source_set_time(s->timer, job->due_us);
+	sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
+}
+
+static uint64_t due_us(const struct store *s)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000 +
+	       s->limits.answer_ms * 1000ULL;
 }
 
 /* ---- making a job ---------------------------------------------------------------- */
@@ -198,6 +264,8 @@ static int submit(struct store *s, const struct job *wanted, struct ls_err *err)
 		return ls_err_set(err, -ENOMEM, "%.150s: out of memory", s->db.path);
 	s->queued++;
 	s->queued_bytes += job->bytes;
+	job->due_us = due_us(s);
+	expect(s, job);
 	one = (struct jobs){ job, job };
 	pthread_mutex_lock(&s->lock);
 	append(&s->waiting, &one);
@@ -367,11 +435,16 @@ static int start(struct store *s, sd_event *loop)
 	if (s->wake < 0)
 		return -errno;
 	r = sd_event_add_io(loop, &s->io, s->wake, EPOLLIN, on_wake, s);
+	if (r >= 0)
+		r = sd_event_add_time(loop, &s->timer, CLOCK_MONOTONIC, 0, 0, on_timer, s);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
 	return r < 0 ? r : start_thread(s);
 }
 
 static void store_free(struct store *s)
 {
+	sd_event_source_disable_unref(s->timer);
 	sd_event_source_disable_unref(s->io);
 	ls_closep(&s->wake);
 	db_close(&s->db);

@@ -11,6 +11,9 @@
  *	loop      store_write() ... done()        never blocks, never on the disk
  *	thread    takes all that waits, one SQL transaction, one fsync
  *
+ * Nor does anybody wait for ever: a disk that stands still fails what was asked of it
+ * after a time. When it comes back, all is written in the order in which it came.
+ *
  * done() without an error means that the record is on disk: the request which it
  * announces may leave (journal before action). With an error nothing is promised, not
  * even that the record is gone: a crash right after may show it. The engine looks at
@@ -45,6 +48,7 @@ struct store;
  * @queue_jobs:  that have not been answered yet
  * @queue_bytes: of them together
  * @keep_days:   an ended transaction is deleted after this time; 0: never
+ * @answer_ms:   what has not been done after this time is answered with -ETIMEDOUT
  * @log_pages:   of 4 KiB: a longer write-ahead log is written back; as it was at
  *               store_open()
  */
@@ -52,6 +56,7 @@ struct store_limits {
 	unsigned queue_jobs;
 	size_t queue_bytes;
 	unsigned keep_days;
+	unsigned answer_ms;
 	unsigned log_pages;
 };
 

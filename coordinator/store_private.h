@@ -58,6 +58,9 @@ enum job_kind { JOB_WRITE, JOB_PENDING_SET, JOB_PENDING_CLEAR, JOB_FORGET, JOB_L
  * @item:    JOB_PENDING_*, with @slot
  * @limit:   JOB_LIST
  * @done:    how it is answered, or @txns; with @arg
+ * @next_out: the loop's list of what the thread has
+ * @due_us:  when it is answered at the latest
+ * @told:    it has been: only its memory is still needed
  * @err:     the answer
  * @result:  @n of them for @txns
  */
@@ -73,6 +76,9 @@ struct job {
 	store_done_fn done;
 	store_txns_fn txns;
 	void *arg;
+	struct job *next_out;
+	uint64_t due_us;
+	bool told;
 	struct ls_err err;
 	struct store_txn *result;
 	unsigned n;

@@ -143,7 +143,7 @@ static void report(const double *median)
 
 int main(int argc, char **argv)
 {
-	const struct store_limits limits = { 1000, 1 << 24, 30, 1000 };
+	const struct store_limits limits = { 1000, 1 << 24, 30, 10000, 1000 };
 	char dir[150], command[200];
 	double median[KINDS];
 	struct ls_err err;

@@ -39,7 +39,7 @@ struct fixture {
 
 static inline void fixture_init(struct fixture *f)
 {
-	*f = (struct fixture){ .limits = { 1000, 1 << 24, 0, 1000 } };
+	*f = (struct fixture){ .limits = { 1000, 1 << 24, 0, 60000, 1000 } };
 	snprintf(f->dir, sizeof(f->dir), "%s/lockstep-store-XXXXXX",
 		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(f->dir));
@@ -115,7 +115,7 @@ static inline void on_done(void *arg, const struct ls_err *err)
 static inline int wait_all(struct fixture *f)
 {
 	while (f->answered < f->asked)
-		assert_true(sd_event_run(f->loop, 60000000) > 0);
+		assert_true(sd_event_run(f->loop, 20000000) > 0);
 	return f->err.code;
 }
 

@@ -186,6 +186,30 @@ static void test_when_too_many_wait_then_refused_at_once(void **state)
 	assert_int_equal(write_one(f, 4), 0);
 }
 
+/* Whoever waits for a disk that stands still is told, once; what comes late is there. */
+static void test_when_disk_stands_still_then_told_in_time(void **state)
+{
+	struct fixture *f = *state;
+	struct found found;
+
+	f->limits.answer_ms = 20;
+	fixture_must_open(f);
+	disk_hold();
+	for (unsigned i = 1; i <= 3; i++)
+		assert_int_equal(ask_write(f, i), 0);
+	assert_int_equal(list_all(f, &found), -ETIMEDOUT);
+	assert_int_equal(found.n, 0);
+	assert_int_equal(f->answered, 4);
+	disk_release();
+	f->limits.answer_ms = 60000;
+	store_set_limits(f->store, &f->limits);
+	assert_int_equal(write_one(f, 4), 0);
+	assert_int_equal(list_all(f, &found), 0);
+	assert_int_equal(f->answered, 6);
+	assert_int_equal(found.n, 4);
+	assert_int_equal(found.seq[1], 1);
+}
+
 /* What is too long for its place is not cut. */
 static void test_when_a_word_is_too_long_then_refused(void **state)
 {
@@ -583,6 +607,7 @@ int main(void)
 		T(test_when_started_again_then_open_ones_are_told),
 		T(test_when_listed_then_filtered_and_bounded),
 		T(test_when_too_many_wait_then_refused_at_once),
+		T(test_when_disk_stands_still_then_told_in_time),
 		T(test_when_a_word_is_too_long_then_refused),
 		T(test_when_pending_then_kept_until_cleared),
 		T(test_when_forgotten_then_gone_if_ended),
