@@ -22,7 +22,9 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DLOCKSTEP_VERSION='"$(VERSION)"' $(WARN) 
 QMP_SRC   := $(wildcard qmp/*.c)
 CORE_SRC  := $(wildcard coordinator/core/*.c)
 STORE_SRC := $(wildcard coordinator/store*.c)
-COORD_SRC := $(filter-out coordinator/lockstep.c coordinator/lockstepd.c $(STORE_SRC),\
+DAEM_SRC  := $(STORE_SRC) $(wildcard $(addprefix coordinator/,access.c config.c daemon.c ctl*.c \
+             journal.c lane*.c))
+COORD_SRC := $(filter-out coordinator/lockstep.c coordinator/lockstepd.c $(DAEM_SRC),\
              $(wildcard coordinator/*.c))
 AGENT_SRC := $(filter-out guest-agent/agent.c,$(wildcard guest-agent/*.c))
 HARN_SRC  := $(wildcard tests/harness/*.c)
@@ -54,10 +56,12 @@ $(B)/libqmp.so: $(call obj,$(QMP_SRC)) qmp/libqmp.map
 	$(Q)$(CC) $(SAN) -shared -Wl,-soname,libqmp.so.0 -Wl,--version-script=qmp/libqmp.map \
 		-o $@ $(filter %.o,$^) $(call pc,--libs,json-c)
 
+$(B)/lockstepd: $(call obj,$(DAEM_SRC))
 $(B)/lockstep $(B)/lockstepd: $(B)/%: $(B)/coordinator/%.o \
 		$(call obj,$(COORD_SRC) $(CORE_SRC)) $(LIBQMP)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST))
+	$(Q)$(CC) $(SAN) -pthread -o $@ $(filter %.o,$^) $(LIBQMP) \
+		$(call pc,--libs,$(PKGS) $(HOST) $(if $(filter %d,$@),$(STORE)))
 
 $(B)/lockstep-agent: $(call obj,guest-agent/agent.c $(AGENT_SRC)) $(LIBQMP)
 	$(call say,LD,$@)
@@ -80,18 +84,19 @@ $(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
 	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,json-c)
 
 # A unit test links what its name says: test_qmp_*, test_agent_*, test_core_*, test_host_*,
-# test_store_*.
+# test_daemon_*, test_store_*.
 unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/fake_sysfs.c \
             tests/unit/agent_client.c,\
             $(if $(filter test_core_%,$(1)),$(CORE_SRC) $(wildcard tests/unit/world*.c),\
             $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC),\
-            $(if $(filter test_store_%,$(1)),$(STORE_SRC) $(wildcard tests/unit/disk*.c))))))
+            $(if $(filter test_daemon_%,$(1)),$(DAEM_SRC) $(COORD_SRC) $(CORE_SRC),\
+            $(if $(filter test_store_%,$(1)),$(STORE_SRC) $(wildcard tests/unit/disk*.c)))))))
 .SECONDARY: # objects are kept
 .SECONDEXPANSION:
 $(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST)) \
-		$(call pc,--libs,cmocka $(if $(filter test_store_%,$*),$(STORE)))
+		$(call pc,--libs,cmocka $(if $(filter test_store_% test_daemon_%,$*),$(STORE)))
 
 # The agent's own objects over a scheduler of ours: who calls one of these functions calls
 # __wrap_...() (tests/interleave/wrap.c).

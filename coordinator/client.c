@@ -20,8 +20,9 @@
 #include "ctl.h"
 #include "report.h"
 
-#define OPEN_MS	  5000
-#define ANSWER_MS 5000 /* for what the daemon knows already */
+#define OPEN_MS	   5000
+#define ANSWER_MS  5000	 /* for what the daemon knows already */
+#define WRITTEN_MS 20000 /* for what it has to write down, or to read */
 
 /* The daemon's errors are classed with the names of our exit codes. */
 static int exit_of(const struct ls_err *err)
@@ -77,6 +78,29 @@ int client_find(const struct cli *cli, const char *name, struct qmp **ret_q)
 	qmp_close(*ret_q);
 	*ret_q = NULL;
 	return strcmp(err.class, "GuestUnknown") ? failed(cli, &err) : XC_OK;
+}
+
+/* ---- one question, one answer ---------------------------------------------------- */
+
+int client_ask(const struct cli *cli, const char *verb, struct json_object *args,
+	       struct json_object **ret_value)
+{
+	struct ls_err err;
+	struct qmp *q;
+	int code = client_open(cli, &q);
+
+	if (!code && !q) {
+		ls_err_set(&err, -ENOENT, "%s: lockstepd does not run here", verb);
+		code = cli_error(cli, XC_REACH, &err);
+	}
+	if (code) {
+		json_object_put(args);
+		return code;
+	}
+	if (qmp_command(q, verb, args, qmp_now_ms() + WRITTEN_MS, &err, ret_value) < 0)
+		code = failed(cli, &err);
+	qmp_close(q);
+	return code;
 }
 
 /* ---- following a transaction ------------------------------------------------------ */

@@ -24,6 +24,16 @@ int client_open(const struct cli *cli, struct qmp **ret_q);
  */
 int client_find(const struct cli *cli, const char *name, struct qmp **ret_q);
 
+/**
+ * client_ask() - One question to the daemon, one answer
+ * @args:      consumed
+ * @ret_value: may be NULL
+ *
+ * Return: an exit code; the error was printed.
+ */
+int client_ask(const struct cli *cli, const char *verb, struct json_object *args,
+	       struct json_object **ret_value);
+
 /* Ask, follow the events to the end, print them; Ctrl-C is a cancel. Returns an exit code. */
 int client_wish(struct cli *cli, const struct wish *w);
 

@@ -14,31 +14,9 @@
 #include "ctl.h"
 #include "report.h"
 
-#define ANSWER_MS 10000 /* to be known, or written down */
+#define ANSWER_MS 10000 /* to be taken into the list of those who are told */
 
 static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
-
-/* One question, one answer. @args is consumed. */
-static int ask(struct cli *cli, const char *verb, struct json_object *args,
-	       struct json_object **ret_value)
-{
-	struct ls_err err;
-	struct qmp *q;
-	int code = client_open(cli, &q);
-
-	if (!code && !q) {
-		ls_err_set(&err, -ENOENT, "%s: lockstepd does not run here", verb);
-		code = cli_error(cli, XC_REACH, &err);
-	}
-	if (code) {
-		json_object_put(args);
-		return code;
-	}
-	if (qmp_command(q, verb, args, qmp_now_ms() + ANSWER_MS, &err, ret_value) < 0)
-		code = cli_error(cli, !strcmp(err.class, "BUSY") ? XC_BUSY : XC_USAGE, &err);
-	qmp_close(q);
-	return code;
-}
 
 /* ---- list ------------------------------------------------------------------------- */
 
@@ -69,7 +47,7 @@ static void list_line(struct json_object *o)
 static int run_list(struct cli *cli)
 {
 	struct json_object *list = NULL;
-	int code = ask(cli, "list", NULL, &list);
+	int code = client_ask(cli, "list", NULL, &list);
 
 	for (size_t i = 0; !code && i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
@@ -116,7 +94,7 @@ static int run_add(struct cli *cli)
 	args = name_args(cli);
 	json_add_str(args, "qmp", cli->guest.qmp);
 	json_add_str(args, "agent", cli->guest.agent);
-	return ask(cli, "add", args, NULL);
+	return client_ask(cli, "add", args, NULL);
 }
 
 const struct command cmd_add = { "add", "give lockstepd a guest", &add_argp, run_add };
@@ -138,7 +116,7 @@ static int run_remove(struct cli *cli)
 		ls_err_set(&err, -EINVAL, "remove: which guest?");
 		return cli_error(cli, XC_USAGE, &err);
 	}
-	return ask(cli, "remove", name_args(cli), NULL);
+	return client_ask(cli, "remove", name_args(cli), NULL);
 }
 
 const struct command cmd_remove = { "remove", "make lockstepd let go of a guest", &remove_argp,

@@ -27,6 +27,8 @@ enum config_unit { CONFIG_COUNT, CONFIG_MS };
 	  "for a client to say its first word; then it is hung up")                                \
 	X(reconnect_ms, "reconnect-limit", MS, 30000, 500, 3600000,                                \
 	  "between two attempts to reach a guest; they begin at half a second and double")         \
+	X(keep_days, "keep-days", COUNT, 30, 0, 36500,                                             \
+	  "that an ended transaction is kept in the journal; 0: for ever")                         \
 	X(stop_ms, "stop-limit", MS, 20000, 0, 600000,                                             \
 	  "for what runs to end when lockstepd stops; what has not is taken back at its next "     \
 	  "start")

@@ -17,12 +17,16 @@
 #include "daemon.h"
 
 #define CTL_EVENT "LOCKSTEP_TXN"
+#define CTL_TXNS  50 /* in an answer, unless it is asked for more */
 
 /* Verbs. X(name, function, class, what it does) */
 #define CTL_VERBS(X)                                                                               \
 	X("list", list, READ, "the guests, each with its state")                                   \
 	X("status", status, READ, "all that was seen last of a guest; never waits for it")         \
 	X("subscribe", subscribe, READ, "from now on the events of every transaction")             \
+	X("txn-list", txn_list, READ, "transactions on record, newest change first")               \
+	X("txn-show", txn_show, READ, "one of them, with its rows")                                \
+	X("txn-forget", txn_forget, ADMIN, "delete one that has ended")                            \
 	X("vcpus", vcpus, HOTPLUG, "set the number of vCPUs")                                      \
 	X("memory", memory, HOTPLUG, "set the size of the memory")                                 \
 	X("cancel", cancel, HOTPLUG, "take a transaction back; without txn the one that runs")     \

@@ -58,4 +58,9 @@ extern const struct qmp_verb ctl_verbs[];
 void ctl_answer_pending(struct ctl *c, const char *txn, struct json_object *o);
 void ctl_verbs_done(struct ctl *c);
 
+/* ctl_txn.c: handlers of verbs */
+void do_txn_list(struct qmp_call *call, struct json_object *args, struct daemon *d);
+void do_txn_show(struct qmp_call *call, struct json_object *args, struct daemon *d);
+void do_txn_forget(struct qmp_call *call, struct json_object *args, struct daemon *d);
+
 #endif

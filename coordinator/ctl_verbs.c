@@ -13,6 +13,7 @@
 #include <lockstep/log.h>
 
 #include "cli.h"
+#include "store.h"
 
 /* ---- errors -------------------------------------------------------------------- */
 
@@ -252,6 +253,14 @@ static const struct qmp_field vcpus_fields[] = {
 static const struct qmp_field memory_fields[] = {
 	GUEST, TIMEOUT, { "bytes", QMP_INT, false, 0, INT64_MAX, 0, "memory afterwards" },
 };
+static const struct qmp_field txn_list_fields[] = {
+	{ "guest", QMP_STRING, true, 1, LS_NAME_BYTES - 1, 0, "of this one only" },
+	{ "limit", QMP_INT, true, 1, STORE_LIST_MAX, 0, "at most so many" },
+};
+static const struct qmp_field txn_show_fields[] = {
+	{ "txn", QMP_STRING, false, 1, LS_TXN_BYTES - 1, 0, "which" },
+};
+#define txn_forget_fields txn_show_fields
 static const struct qmp_field cancel_fields[] = {
 	GUEST, { "txn", QMP_STRING, true, 1, LS_TXN_BYTES - 1, 0, "which" },
 };

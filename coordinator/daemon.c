@@ -18,6 +18,7 @@
 
 #include "claim.h"
 #include "ctl.h"
+#include "journal.h"
 
 /* ---- what is on disk --------------------------------------------------------- */
 
@@ -126,7 +127,7 @@ struct lane *daemon_find(const struct daemon *d, const char *name)
 
 static int begin(struct daemon *d, const struct guest *g)
 {
-	const struct lane_ops ops = { ctl_event, d };
+	const struct lane_ops ops = { ctl_event, journal_record, journal_ready, d };
 	struct lane **more = realloc(d->lanes, (d->n_lanes + 1) * sizeof(*more)), *l;
 
 	if (!more)
@@ -191,6 +192,10 @@ int daemon_load(struct daemon *d, bool check, struct ls_err *err)
 	if (r >= 0 && !check) {
 		d->config = config;
 		d->limits = (struct lane_limits){ config.max_queue, config.reconnect_ms };
+		r = d->store ? 0 : journal_open(d, err);
+	}
+	if (r >= 0 && !check) {
+		journal_set_limits(d);
 		r = apply(d, &w, err);
 	}
 	wanted_done(&w);
@@ -289,4 +294,5 @@ void daemon_done(struct daemon *d)
 	while (d->n_lanes)
 		end(d, d->n_lanes - 1);
 	free(d->lanes);
+	journal_close(d);
 }

@@ -6,6 +6,7 @@
  * daemon.c     the set of guests, and where they come from
  * lane*.c      one guest
  * ctl.c        the control socket: clients, events; ctl_verbs.c: what they may ask
+ * journal.c    what is kept of transactions, in store.h
  * access.c     who they are; config.c: the limits
  */
 #ifndef COORDINATOR_DAEMON_H
@@ -15,6 +16,8 @@
 #include "lane.h"
 
 struct ctl;
+struct leftover;
+struct store;
 
 #define DAEMON_SOCKET	  "/run/lockstep/lockstepd.sock"
 #define DAEMON_STATE	  "/var/lib/lockstep"
@@ -24,6 +27,7 @@ struct ctl;
  * struct daemon - The program's state; the loop's thread alone uses it
  * @config_path, @guests_dir, @state_dir: as given, or the defaults
  * @lanes:    @n_lanes of them, in no order
+ * @store:    the journal; @leftovers: transactions open in it when it was opened
  * @stopping: no more requests are taken
  */
 struct daemon {
@@ -34,6 +38,8 @@ struct daemon {
 	struct lane **lanes;
 	unsigned n_lanes;
 	struct ctl *ctl;
+	struct store *store;
+	struct leftover *leftovers;
 	bool stopping;
 };
 

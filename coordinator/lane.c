@@ -51,6 +51,43 @@ void lane_tell(void *arg, const struct txn *t, const struct action *a)
 	emit(l, l->running, o);
 }
 
+/* ---- records ----------------------------------------------------------------- */
+
+static void on_recorded(void *arg, const struct ls_err *err)
+{
+	struct receipt *p = arg, **at;
+
+	if (p->lane) {
+		for (at = &p->lane->receipts; *at != p;)
+			at = &(*at)->next;
+		*at = p->next;
+		p->done(p->arg, err);
+	}
+	free(p);
+}
+
+void lane_record(void *arg, const struct txn *t, const char *row, const char *text,
+		 void (*done)(void *done_arg, const struct ls_err *err), void *done_arg)
+{
+	struct lane *l = arg;
+	struct lane_record record = { t, row, text, ++l->running->seq };
+	struct receipt *p = malloc(sizeof(*p));
+
+	if (!p)
+		abort(); /* a few words */
+	*p = (struct receipt){ l, done, done_arg, l->receipts };
+	l->receipts = p;
+	l->ops.record(l->ops.arg, l, &record, on_recorded, p);
+}
+
+void lane_run_free(struct lane *l)
+{
+	for (; l->receipts; l->receipts = l->receipts->next)
+		l->receipts->lane = NULL;
+	run_free(l->run);
+	l->run = NULL;
+}
+
 /* ---- one request ------------------------------------------------------------- */
 
 static struct job *unlink_first(struct lane *l)

@@ -28,6 +28,7 @@
 
 struct json_object;
 struct lane;
+struct txn;
 
 enum lane_state { LANE_AWAY, LANE_RECOVERING, LANE_READY, LANE_BUSY, LANE_STATE_COUNT };
 
@@ -48,14 +49,29 @@ struct lane_job {
 };
 
 /**
+ * struct lane_record - What is to be on disk before the next request leaves
+ * @t, @row, @text: as run_ops.record; @seq: rises
+ */
+struct lane_record {
+	const struct txn *t;
+	const char *row, *text;
+	unsigned seq;
+};
+
+/**
  * struct lane_ops - Who hears how a request goes
  * @event: an object of report.h, borrowed. The first is "accepted" (it is on record),
  *         "error" (refused: nothing was changed; the last, too) or "end" (it was so
  *         already); the last is "now": what is true afterwards, "text" and "vm"
+ * @record: as run_ops.record, but @done is always called; NULL: nobody keeps it
+ * @ready: the guest is reached, and nothing interrupted is left in it; NULL allowed
  */
 struct lane_ops {
 	void (*event)(void *arg, const struct lane *l, const struct lane_job *j,
 		      struct json_object *o);
+	void (*record)(void *arg, const struct lane *l, const struct lane_record *record,
+		       void (*done)(void *done_arg, const struct ls_err *err), void *done_arg);
+	void (*ready)(void *arg, const struct lane *l, bool recovered);
 	void *arg;
 };
 

@@ -82,6 +82,7 @@ static int on_child(sd_event_source *s, const siginfo_t *si, void *arg)
 	l->child = sd_event_source_disable_unref(l->child);
 	l->child_pid = 0;
 	if (code == XC_OK) {
+		l->recovered = true;
 		attempt(l);
 		return 0;
 	}
@@ -119,8 +120,7 @@ static int on_recover(sd_event_source *s, uint64_t now, void *arg)
 	int r;
 
 	(void)s, (void)now;
-	run_free(l->run);
-	l->run = NULL;
+	lane_run_free(l);
 	l->claim = claim_drop(l->claim);
 	r = spawn_recovery(l);
 	if (r >= 0)
@@ -138,6 +138,9 @@ static void ready(struct lane *l)
 	l->why = (struct ls_err){ 0 };
 	l->retry_ms = LANE_RETRY_MS;
 	log_info("%s: ready", l->guest.name);
+	if (l->ops.ready)
+		l->ops.ready(l->ops.arg, l, l->recovered);
+	l->recovered = false;
 	lane_kick(l);
 }
 
@@ -229,14 +232,17 @@ void lane_lost_now(struct lane *l)
 
 static void attempt(struct lane *l)
 {
-	struct run_ops ops = { .tell = lane_tell, .hint = on_hint, .lost = on_lost, .arg = l };
+	struct run_ops ops = { .tell = lane_tell,
+			       .record = l->ops.record ? lane_record : NULL,
+			       .hint = on_hint,
+			       .lost = on_lost,
+			       .arg = l };
 	struct ls_err err;
 
 	l->retry = sd_event_source_disable_unref(l->retry);
 	l->state = LANE_AWAY;
 	l->lost = false;
-	run_free(l->run);
-	l->run = NULL;
+	lane_run_free(l);
 	l->claim = claim_drop(l->claim);
 	if (claim_take(l->loop, l->guest.qmp, "lockstepd", &err, &l->claim) < 0) {
 		away(l, &err);
@@ -270,7 +276,7 @@ void lane_free(struct lane *l)
 {
 	if (!l)
 		return;
-	run_free(l->run);
+	lane_run_free(l);
 	lane_jobs_done(l);
 	claim_drop(l->claim);
 	sd_event_source_disable_unref(l->retry);

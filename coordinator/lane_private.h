@@ -13,14 +13,26 @@
 
 /**
  * struct job - A request in the queue, or the one that runs
- * @txn:       NULL before it is planned
+ * @txn:       NULL before it is planned; @seq: records of it
  * @cancelled: before that
  */
 struct job {
 	struct lane_job job;
 	struct txn *txn;
 	bool cancelled;
+	unsigned seq;
 	struct job *next;
+};
+
+/**
+ * struct receipt - A record that is on its way to the disk
+ * @lane: NULL when its run has been freed: then nobody is told
+ */
+struct receipt {
+	struct lane *lane;
+	void (*done)(void *done_arg, const struct ls_err *err);
+	void *arg;
+	struct receipt *next;
 };
 
 /**
@@ -32,7 +44,7 @@ struct job {
  * @running:  of LANE_BUSY; @queue: in order, @queued of them
  * @lost:     the monitor went while it was busy
  * @looking:  a look of the lane's own is out
- * @closed:   takes no more requests
+ * @closed:   takes no more requests; @recovered: since it was last ready
  * @retry_ms: until the next attempt
  * @retry, @kick: timer; a turn of the loop
  * @child:    the recovery, its pid @child_pid
@@ -49,7 +61,8 @@ struct lane {
 	uint64_t seen_ms;
 	struct job *running, *queue;
 	unsigned queued;
-	bool lost, looking, closed;
+	bool lost, looking, closed, recovered;
+	struct receipt *receipts;
 	unsigned retry_ms;
 	sd_event_source *retry, *kick, *child;
 	pid_t child_pid;
@@ -57,7 +70,10 @@ struct lane {
 
 /* lane.c */
 void lane_tell(void *arg, const struct txn *t, const struct action *a);
-void lane_kick(struct lane *l); /* look whether the next request can begin */
+void lane_record(void *arg, const struct txn *t, const char *row, const char *text,
+		 void (*done)(void *done_arg, const struct ls_err *err), void *done_arg);
+void lane_run_free(struct lane *l); /* and nobody is told of what is being written */
+void lane_kick(struct lane *l);	    /* look whether the next request can begin */
 void lane_refuse_all(struct lane *l, int code, const struct ls_err *err);
 void lane_jobs_done(struct lane *l);
 

@@ -31,7 +31,7 @@ static const struct entry {
 	{ &cmd_status, 0, EITHER }, { &cmd_vcpus, 1, EITHER }, { &cmd_memory, 1, EITHER },
 	{ &cmd_migrate, 0, HERE },  { &cmd_doctor, 0, HERE },  { &cmd_recover, 0, HERE },
 	{ &cmd_list, 0, DAEMON },   { &cmd_watch, 0, DAEMON }, { &cmd_add, 1, DAEMON },
-	{ &cmd_remove, 1, DAEMON },
+	{ &cmd_remove, 1, DAEMON }, { &cmd_txn, 2, DAEMON },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

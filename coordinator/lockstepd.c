@@ -6,17 +6,12 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/signalfd.h>
-#include <unistd.h>
 
-#include <lockstep/cleanup.h>
 #include <lockstep/log.h>
 #include <qmp.h>
 #include <systemd/sd-daemon.h>
@@ -118,23 +113,6 @@ static void watch_signals(struct daemon *d)
 
 /* ---- starting ------------------------------------------------------------------------ */
 
-/* One daemon a state directory; the lock dies with the process. */
-static int lock_state(const struct daemon *d, struct ls_err *err)
-{
-	int fd;
-
-	mkdir(d->state_dir, 0700);
-	fd = open(d->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return ls_err_set(err, -errno, "%s: %s", d->state_dir, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		close(fd);
-		return ls_err_set(err, -EBUSY, "%s: another lockstepd uses this state directory",
-				  d->state_dir);
-	}
-	return fd;
-}
-
 static int start(struct daemon *d, const char *socket, struct ls_err *err)
 {
 	int fds[4], n = sd_listen_fds(1), r;
@@ -156,8 +134,7 @@ static int start(struct daemon *d, const char *socket, struct ls_err *err)
 static int run(struct daemon *d, const char *socket)
 {
 	struct ls_err err = { 0 };
-	ls_autoclose int lock = lock_state(d, &err);
-	int r = lock < 0 ? lock : sd_event_default(&d->loop);
+	int r = sd_event_default(&d->loop);
 
 	if (r >= 0)
 		r = start(d, socket, &err);

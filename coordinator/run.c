@@ -207,6 +207,7 @@ static void on_written(void *arg, const struct ls_err *err)
 /* Both QEMUs of a migration keep the record: whichever is left can be asked what happened. */
 static void write_record(struct run *run, uint32_t number)
 {
+	const struct row *row = engine_row(run->e);
 	bool last = run->t->end != END_NONE;
 	int n = txn_save(run->t, run->record, TXN_RECORD_MAX);
 	struct request *q = request_new(run, number);
@@ -222,6 +223,11 @@ static void write_record(struct run *run, uint32_t number)
 			hv_store_clear(run->hv[side], on_written, q);
 		else
 			hv_store_write(run->hv[side], side, run->record, on_written, q);
+	}
+	if (run->ops.record && n >= 0) {
+		q->pending++;
+		run->ops.record(run->ops.arg, run->t, row ? row->name : "end", run->record,
+				on_written, q);
 	}
 	on_written(q, &(struct ls_err){ 0 });
 }

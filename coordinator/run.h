@@ -14,12 +14,17 @@
  * struct run_ops - Who hears how it goes
  * @tell:     an ACT_TELL of the engine
  * @progress: a look while a migration transfers
+ * @record:   one more place for each record, beside QEMU: of @t, at @row ("end" if none),
+ *            the last one if t->end is set; @done takes @done_arg and is called once, at
+ *            once or later, unless the run has been freed; NULL: there is none
  * @hint:     something happened to a guest by itself, with a transaction or without
  * @lost:     a monitor's connection is gone, the same
  */
 struct run_ops {
 	void (*tell)(void *arg, const struct txn *t, const struct action *a);
 	void (*progress)(void *arg, const struct vm_progress *p, enum vm_mig mig);
+	void (*record)(void *arg, const struct txn *t, const char *row, const char *text,
+		       void (*done)(void *done_arg, const struct ls_err *err), void *done_arg);
 	void (*hint)(void *arg, const char *what);
 	void (*lost)(void *arg);
 	void *arg;

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a client may ask of the journal. The answers come from the store's thread; a call
+ * outlives its client.
+ */
+#include "ctl_private.h"
+
+#include <errno.h>
+
+#include <json-c/json.h>
+
+#include "cli.h"
+#include "journal.h"
+
+static struct json_object *txn_json(const struct store_txn *t)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_str(o, "txn", t->id);
+	json_add_str(o, "guest", t->guest);
+	json_add_str(o, "operation", t->op);
+	json_add_str(o, "end", t->ended);
+	json_add_str(o, "reason", t->reason);
+	json_add_num(o, "began-ms", t->began_ms);
+	json_add_num(o, "changed-ms", t->changed_ms);
+	return o;
+}
+
+static bool failed(struct qmp_call *call, const struct ls_err *err)
+{
+	if (err->code)
+		qmp_reply_error(call, err->code == -EBUSY ? "BUSY" : "USAGE", "%s", err->text);
+	return err->code != 0;
+}
+
+/* ---- list ------------------------------------------------------------------------ */
+
+static void on_list(void *arg, const struct store_txn *txns, unsigned n, const struct ls_err *err)
+{
+	struct json_object *list;
+
+	if (failed(arg, err))
+		return;
+	list = json_object_new_array();
+	for (unsigned i = 0; i < n; i++)
+		json_object_array_add(list, txn_json(&txns[i]));
+	qmp_reply(arg, list);
+}
+
+void do_txn_list(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	const struct store_filter filter = {
+		.guest = qmp_get_str(args, "guest", NULL),
+		.limit = (unsigned)qmp_get_int(args, "limit", CTL_TXNS),
+	};
+	struct ls_err err;
+
+	if (store_list(d->store, &filter, on_list, call, &err) < 0)
+		failed(call, &err);
+}
+
+/* ---- show ------------------------------------------------------------------------- */
+
+static struct json_object *steps_json(const struct store_txn *t)
+{
+	struct json_object *steps = json_object_new_array();
+
+	for (unsigned i = 0; i < t->n_steps; i++) {
+		struct json_object *o = json_object_new_object();
+
+		json_add_str(o, "row", t->steps[i].row);
+		json_add_num(o, "at-ms", t->steps[i].realtime_ms);
+		json_object_array_add(steps, o);
+	}
+	return steps;
+}
+
+static void on_show(void *arg, const struct store_txn *txns, unsigned n, const struct ls_err *err)
+{
+	struct json_object *o;
+
+	(void)n; /* one, or an error */
+	if (failed(arg, err))
+		return;
+	o = txn_json(txns);
+	json_object_object_add(o, "rows", steps_json(txns));
+	json_add_str(o, "record", txns->text ? txns->text : "");
+	qmp_reply(arg, o);
+}
+
+void do_txn_show(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	struct ls_err err;
+
+	if (store_show(d->store, qmp_get_str(args, "txn", ""), on_show, call, &err) < 0)
+		failed(call, &err);
+}
+
+/* ---- forget ------------------------------------------------------------------------ */
+
+static void on_forgotten(void *arg, const struct ls_err *err)
+{
+	if (!failed(arg, err))
+		qmp_reply(arg, NULL);
+}
+
+void do_txn_forget(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	struct ls_err err;
+
+	if (store_forget(d->store, qmp_get_str(args, "txn", ""), on_forgotten, call, &err) < 0)
+		failed(call, &err);
+}
