@@ -27,6 +27,8 @@ enum config_unit { CONFIG_COUNT, CONFIG_MS };
 	  "for a client to say its first word; then it is hung up")                                \
 	X(reconnect_ms, "reconnect-limit", MS, 30000, 500, 3600000,                                \
 	  "between two attempts to reach a guest; they begin at half a second and double")         \
+	X(disk_ms, "disk-limit", MS, 10000, 100, 600000,                                           \
+	  "for the disk to take a record; then the row fails")                                     \
 	X(keep_days, "keep-days", COUNT, 30, 0, 36500,                                             \
 	  "that an ended transaction is kept in the journal; 0: for ever")                         \
 	X(stop_ms, "stop-limit", MS, 20000, 0, 600000,                                             \

@@ -158,7 +158,13 @@ void journal_ready(void *arg, const struct lane *l, bool recovered)
 
 static struct store_limits limits_of(const struct daemon *d)
 {
-	return (struct store_limits){ QUEUE_JOBS, QUEUE_BYTES, d->config.keep_days, LOG_PAGES };
+	return (struct store_limits){
+		.queue_jobs = QUEUE_JOBS,
+		.queue_bytes = QUEUE_BYTES,
+		.keep_days = d->config.keep_days,
+		.answer_ms = d->config.disk_ms,
+		.log_pages = LOG_PAGES,
+	};
 }
 
 int journal_open(struct daemon *d, struct ls_err *err)
