@@ -168,6 +168,7 @@ const struct verb verbs[] = {
 	{ "guest", verb_guest, "NAME [like OTHER] [SETTING ...]", "Start a guest and wait until it can be used." },
 	{ "alias", verb_alias, "GUEST NAME", "From now on lockstep means this guest by that name: it has moved." },
 	{ "lockstep", verb_lockstep, "WORD ... [OUTCOME]", "Run the lockstep program and wait for its end; exit code 0 is expected." },
+	{ "lockstepd", verb_lockstepd, "[WORD ...] [OUTCOME]", "Run the daemon where it must end by itself: a check, or a mistake." },
 	{ "background", verb_background, "NAME lockstep WORD ...", "Start lockstep and go on." },
 	{ "daemon", verb_daemon, "NAME [WORD ...]", "Start lockstepd in the background; it is ready when the next line begins." },
 	{ "await", verb_await, "NAME TEXT", "Wait until a background command has printed this." },

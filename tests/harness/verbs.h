@@ -19,6 +19,7 @@ int verb_agent(struct args *a);
 int verb_qmp(struct args *a);
 int verb_ask(struct args *a);
 int verb_lockstep(struct args *a);
+int verb_lockstepd(struct args *a);
 int verb_background(struct args *a);
 int verb_daemon(struct args *a);
 int verb_await(struct args *a);

@@ -218,7 +218,7 @@ static int lockstep_end(struct args *a, struct proc *p, const char *output, cons
 	return outcome_check(a, o, proc_code(p), a->run->said);
 }
 
-int verb_lockstep(struct args *a)
+static int run_to_end(struct args *a, const char *program)
 {
 	struct argv argv = { 0 };
 	char output[LS_PATH_BYTES];
@@ -226,7 +226,7 @@ int verb_lockstep(struct args *a)
 	struct proc *p;
 	int r;
 
-	r = lockstep_words(a, "lockstep", false, &argv);
+	r = lockstep_words(a, program, !strcmp(program, "lockstepd"), &argv);
 	if (r == 0)
 		r = outcome_read(a, RUN_COMMAND_MS, &o);
 	if (r == 0 && !a->run->dry) {
@@ -240,6 +240,16 @@ int verb_lockstep(struct args *a)
 		outcome_done(&o);
 	argv_done(&argv);
 	return r;
+}
+
+int verb_lockstep(struct args *a)
+{
+	return run_to_end(a, "lockstep");
+}
+
+int verb_lockstepd(struct args *a)
+{
+	return run_to_end(a, "lockstepd");
 }
 
 /* A new job from the words of a command line. */
