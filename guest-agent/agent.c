@@ -86,6 +86,9 @@ static const char help[] =
 	"                         off      never (default)\n"
 	"                         restore  only put back what an agent that was killed has left\n"
 	"                                  set, and end: for what runs after the agent\n"
+	"      --auto-online MODE  memory that the kernel brings online by itself:\n"
+	"                         movable  as movable, so that it can be given back (default)\n"
+	"                         keep     as the kernel is set to\n"
 	"  -v, --verbose        log what is done, not only what is remarkable\n"
 	"      --syslog         log to syslog instead of standard error\n"
 	"      --sysfs DIR      use DIR instead of /sys: for tests\n"
@@ -111,6 +114,7 @@ enum {
 	OPT_GUARD_BOUND,
 	OPT_EXPEDITE,
 	OPT_LOCAL_GROUP,
+	OPT_AUTO_ONLINE,
 };
 
 static const struct option long_options[] = {
@@ -126,6 +130,7 @@ static const struct option long_options[] = {
 	{ "guard", required_argument, NULL, OPT_GUARD },
 	{ "guard-bound", required_argument, NULL, OPT_GUARD_BOUND },
 	{ "expedite", required_argument, NULL, OPT_EXPEDITE },
+	{ "auto-online", required_argument, NULL, OPT_AUTO_ONLINE },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -209,6 +214,11 @@ static int one_option(int c, struct agent_options *opt)
 		return parse_bound(optarg, &opt->guard_bound_ms);
 	case OPT_EXPEDITE:
 		return parse_expedite(optarg, opt);
+	case OPT_AUTO_ONLINE:
+		opt->auto_online_keep = !strcmp(optarg, "keep");
+		if (!opt->auto_online_keep && strcmp(optarg, "movable"))
+			return usage("--auto-online is movable or keep, not ", optarg);
+		return -1;
 	case 'V':
 		puts("lockstep-agent " LOCKSTEP_VERSION);
 		return 0;

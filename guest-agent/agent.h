@@ -15,6 +15,7 @@
  *	hooks.c, hook_*.c  the guest's programs                      (transaction thread)
  *	incli*.c   the other end of the local socket               (another process)
  *	status.c, headroom.c  what lockstep-status says              (loop thread)
+ *	auto_online.c  asks the kernel to do as the agent does       (at start)
  *	device.c, cpuhp.c, memory.c, window*.c, doctor.c           (transaction thread)
  *	cpu_rows.c                         (transaction thread, and the CPU's worker)
  *	expedite.c                         (transaction thread; its time limit: loop thread)
@@ -64,6 +65,7 @@ enum client_kind {
  * @signals:   end on SIGTERM and SIGINT
  * @guard:     what others' writes meet while the hotplug lock is held
  * @guard_bound_ms: a writer is held at most this long; 0: the default
+ * @auto_online_keep: leave the kernel to bring memory online as it is set to
  * @sysfs_root: whose files are marked; needed unless @guard is GUARD_OFF
  * @expedite:  use expedited RCU for batches of CPUs
  */
@@ -80,6 +82,7 @@ struct agent_options {
 	unsigned guard_bound_ms;
 	const char *sysfs_root;
 	bool expedite;
+	bool auto_online_keep;
 };
 
 /**

@@ -19,6 +19,7 @@
 #include <lockstep/log.h>
 #include <qmp.h>
 
+#include "auto_online.h"
 #include "hooks.h"
 #include "local.h"
 #include "model.h"
@@ -342,6 +343,19 @@ static void restore_expedited(struct sysfs *sysfs)
 		log_warning("rcu: an agent that was killed had left it expedited: put back");
 }
 
+/* Before the scan, which finds memory that has come already: that stays as it is. */
+static void make_movable(struct sysfs *sysfs)
+{
+	struct ls_err err = { 0 };
+	int r = auto_online_movable(sysfs, &err);
+
+	if (r < 0)
+		log_warning("memory: what the kernel brings online cannot be given back: %s",
+			    err.text);
+	else if (r == 0)
+		log_info("memory: the kernel brings it online by itself: from now on as movable");
+}
+
 /* Looking needs nobody's leave; who could do no more than that is told at once. */
 static void check_rights(const char *sysfs_root)
 {
@@ -380,6 +394,8 @@ static int start(struct agent *a, const struct agent_options *opt, struct ls_err
 		return r;
 	check_rights(opt->sysfs_root);
 	restore_expedited(a->sysfs); /* of an agent that was killed: there is no other now */
+	if (!opt->auto_online_keep)
+		make_movable(a->sysfs);
 	a->work = work_new();
 	if (!a->work)
 		return ls_err_set(err, -ENOMEM, "no transaction thread");
