@@ -92,12 +92,7 @@ int access_peer_read(int fd, struct access_peer *ret_peer)
 					  .gid = cred.gid,
 					  .pid = cred.pid,
 					  .n = bytes / (unsigned)sizeof(gid_t) };
-	if (ret_peer->n) {
-		ret_peer->groups = malloc(bytes);
-		if (!ret_peer->groups)
-			return -ENOMEM;
-		memcpy(ret_peer->groups, groups, bytes);
-	}
+	ret_peer->groups = ls_steal_ptr(&groups);
 	return 0;
 }
 

@@ -91,6 +91,11 @@ static int once(struct parse *p, unsigned bit)
 	return 0;
 }
 
+static const char known[] =
+#define X(field, key, unit, otherwise, lo, hi, help) " " key
+	CONFIG_LIMITS(X);
+#undef X
+
 static int set_limit(struct parse *p, const char *key, const char *value)
 {
 	for (unsigned i = 0; i < N_LIMITS; i++) {
@@ -100,12 +105,7 @@ static int set_limit(struct parse *p, const char *key, const char *value)
 			continue;
 		return once(p, i) < 0 ? -EINVAL : parse_limit(&limits[i], value, at, &p->err);
 	}
-	return ls_err_set(&p->err, -EINVAL,
-			  "unknown; known are"
-#define X(field, key, unit, otherwise, lo, hi, help) " " key
-			  CONFIG_LIMITS(X)
-#undef X
-	);
+	return ls_err_set(&p->err, -EINVAL, "unknown; known are%s", known);
 }
 
 static int set_access(struct parse *p, const char *key, const char *value)
