@@ -43,7 +43,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-/* What is left of the input; an empty one reads as zeros. */
+/* What is left of the input; an empty one reads as zeros, as does a choice among nothing. */
 struct input {
 	const uint8_t *p;
 	size_t n;
@@ -51,7 +51,7 @@ struct input {
 
 static unsigned take(struct input *in, unsigned below)
 {
-	if (!in->n)
+	if (!in->n || !below)
 		return 0;
 	in->n--;
 	return *in->p++ % below;

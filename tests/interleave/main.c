@@ -20,8 +20,8 @@
 #include "cases.h"
 #include "sched.h"
 
-#define AT_LONGEST  -1
-#define AS_USUAL    -2
+#define AT_LONGEST  (-1)
+#define AS_USUAL    (-2)
 #define CHOICE_TEXT 1024
 
 static const char *const kind_names[] = {
