@@ -90,6 +90,24 @@ static inline void fixture_done(struct fixture *f)
 	remove_dir(f->dir);
 }
 
+static inline int set_up(void **state)
+{
+	static struct fixture f;
+
+	fixture_init(&f);
+	*state = &f;
+	return 0;
+}
+
+static inline int tear_down(void **state)
+{
+	disk_release(); /* a test that has failed may have left it standing */
+	fixture_done(*state);
+	return 0;
+}
+
+#define STORE_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
 /*
  * How many to go on by where every one would take a minute: all of them in
  * `make check-long`, but not under the sanitizers.
@@ -127,8 +145,9 @@ static inline void text_of(unsigned i, char *ret)
 	ret[n] = '\0';
 }
 
-/* Ask for record @i. Return: as store_write(). */
-static inline int ask_write(struct fixture *f, unsigned i)
+/* Ask for record @i, whose answer @done gets. Return: as store_write(). */
+static inline int ask_record(struct fixture *f, unsigned i, store_done_fn done, void *arg,
+			     struct ls_err *err)
 {
 	char text[TEXT_MAX], txn[8];
 	struct store_record r = {
@@ -148,9 +167,15 @@ static inline int ask_write(struct fixture *f, unsigned i)
 
 	text_of(i, text);
 	snprintf(txn, sizeof(txn), "t%u", i % TXNS);
-	ret = store_write(f->store, &r, on_done, f, &f->err);
+	ret = store_write(f->store, &r, done, arg, err);
 	f->asked += !ret;
 	return ret;
+}
+
+/* The same, and the answer is the fixture's. */
+static inline int ask_write(struct fixture *f, unsigned i)
+{
+	return ask_record(f, i, on_done, f, &f->err);
 }
 
 /* Record @i, and its answer. */

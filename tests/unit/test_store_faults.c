@@ -50,28 +50,13 @@ static void on_said(void *arg, const struct ls_err *err)
 static void tell_record(struct story *s, unsigned i)
 {
 	struct said *said = &s->said[i];
-	char text[TEXT_MAX], txn[8];
-	struct store_record r = {
-		.txn = txn,
-		.guest = "vm1",
-		.op = "vcpus",
-		.row = "qemu:cpu",
-		.seq = i,
-		.text = text,
-		.boot = "boot",
-		.realtime_ms = NOW_MS,
-	};
 	struct ls_err err;
 
-	text_of(i, text);
-	snprintf(txn, sizeof(txn), "t%u", i % TXNS);
 	*said = (struct said){ &s->f, i, 1 };
-	if (store_write(s->f.store, &r, on_said, said, &err)) {
-		check_error(&err, s->f.dir);
-		said->code = err.code;
+	if (ask_record(&s->f, i, on_said, said, &err) == 0)
 		return;
-	}
-	s->f.asked++;
+	check_error(&err, s->f.dir);
+	said->code = err.code;
 }
 
 static int ignore_open(void *arg, const struct store_txn *t)
