@@ -1,112 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The engine, one story a test. The traces that it must leave are those of
- * docs/steps.md: a block there is what the test of its name expects, to the letter.
+ * The engine, one story a test: changes that go well, that fail, that are taken back.
  */
-#include "world.h"
+#include "story_fixture.h"
 
-#include <errno.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <setjmp.h>
-#include <cmocka.h>
-
-#define STEPS "docs/steps.md" /* tests run from the top of the tree */
-
-/* The block of docs/steps.md below the line "<!-- trace: NAME -->"; caller frees. */
-static char *documented(const char *name)
-{
-	FILE *f = fopen(STEPS, "r");
-	char marker[80], line[256], *block = calloc(1, 8192);
-	int fences = -1;
-
-	if (!f)
-		fail_msg("%s cannot be read: run this from the top of the tree", STEPS);
-	snprintf(marker, sizeof(marker), "<!-- trace: %s -->\n", name);
-	while (fences < 2 && fgets(line, sizeof(line), f)) {
-		if (!strcmp(line, marker))
-			fences = 0;
-		else if (fences >= 0 && !strncmp(line, "```", 3))
-			fences++;
-		else if (fences == 1)
-			strncat(block, line, 8191 - strlen(block));
-	}
-	fclose(f);
-	if (fences != 2)
-		fail_msg("%s has no trace \"%s\"", STEPS, name);
-	return block;
-}
-
-static void assert_trace(const struct world *w, const char *name)
-{
-	char *want = documented(name);
-
-	if (strcmp(want, w->trace)) {
-		fprintf(stderr, "\"%s\" was\n%s.\n", name, w->trace); /* cmocka cuts long texts */
-		fail_msg("it is not what %s says of \"%s\"", STEPS, name);
-	}
-	free(want);
-}
-
-static void assert_end(struct world *w, enum txn_end want)
-{
-	enum txn_end end = world_run(w);
-
-	if (end != want)
-		fail_msg("ended %s, not %s\n%s", txn_end_name(end), txn_end_name(want), w->trace);
-}
-
-static void assert_said(const struct world *w, const char *what)
-{
-	if (!strstr(w->trace, what))
-		fail_msg("nobody said \"%s\"\n%s", what, w->trace);
-}
-
-static unsigned times(const struct world *w, const char *what)
-{
-	unsigned n = 0;
-
-	for (const char *at = w->trace; (at = strstr(at, what)); at += strlen(what))
-		n++;
-	return n;
-}
-
-static void assert_all_is_before(struct world *w)
-{
-	world_wait(w, 30000);
-	world_check_as_before(w);
-	world_check_no_holds(w);
-}
-
-/* Until the trace says @what; a transaction that ends without ever saying it has failed. */
-static void wait_for(struct world *w, const char *what)
-{
-	while (!strstr(w->trace, what)) {
-		if (w->over || w->now_ms > 600000)
-			fail_msg("it never came to \"%s\"\n%s", what, w->trace);
-		world_wait(w, 1);
-	}
-}
-
-/* ---- good ---------------------------------------------------------------- */
-
-static void goes_well(int which, const char *trace)
-{
-	const struct scenario *s = &scenarios[which];
-	struct world *w = world_with(s);
-
-	world_wish(w, s);
-	assert_end(w, END_DONE);
-	assert_true(s->reached(w));
-	world_wait(w, 30000);
-	assert_true(s->reached(w));
-	world_check_no_holds(w);
-	assert_trace(w, trace);
-	world_free(w);
-}
+/* ---- good ------------------------------------------------------------------ */
 
 /* Down the page: holds, QEMU, guest; the holds back in reverse. */
 static void test_when_vcpus_are_plugged_then_host_rows_before_guest_rows(void **state)
@@ -135,12 +33,6 @@ static void test_when_memory_is_removed_then_offline_before_it_goes(void **state
 	goes_well(REMOVE_MEMORY, "memory down");
 }
 
-static void test_when_a_guest_migrates_then_commit_before_it_runs_there(void **state)
-{
-	(void)state;
-	goes_well(MIGRATE, "migration good");
-}
-
 /* The coordinator dies after it has plugged; who takes over reads the record and goes on. */
 static void test_when_another_takes_over_then_it_goes_on_from_the_record(void **state)
 {
@@ -160,30 +52,7 @@ static void test_when_another_takes_over_then_it_goes_on_from_the_record(void **
 	world_free(w);
 }
 
-/* ---- failures ------------------------------------------------------------ */
-
-static struct world *failing(int which, enum verb a, enum verb b)
-{
-	struct world *w = world_with(&scenarios[which]);
-
-	w->fail_verb[0] = a;
-	w->fail_verb[1] = b;
-	world_wish(w, &scenarios[which]);
-	return w;
-}
-
-static void fails_and_undoes(int which, enum verb verb, const char *trace)
-{
-	struct world *w = failing(which, verb, VERB_NONE);
-	enum txn_end end = world_run(w);
-
-	if (end != END_UNDONE && end != END_REFUSED)
-		fail_msg("%s fails: ended %s\n%s", verb_name(verb), txn_end_name(end), w->trace);
-	assert_all_is_before(w);
-	if (trace)
-		assert_trace(w, trace);
-	world_free(w);
-}
+/* ---- failures -------------------------------------------------------------- */
 
 /* The last row fails: it is looked at first, then what was plugged goes again. */
 static void test_when_going_up_fails_then_taken_back(void **state)
@@ -354,230 +223,7 @@ static void test_when_a_shrink_stops_half_way_then_grown_again_and_online(void *
 	world_free(w);
 }
 
-/* ---- migration ------------------------------------------------------------ */
-
-static void test_when_a_migration_fails_before_the_gate_then_the_source_goes_on(void **state)
-{
-	(void)state;
-	fails_and_undoes(MIGRATE, VERB_MIGRATE_CONTINUE, "migration failed at the gate");
-}
-
-/* Beyond the commit there is no way back: tried again, then stuck, the source never runs. */
-static void test_when_the_destination_does_not_run_then_stuck_and_the_source_stands(void **state)
-{
-	struct world *w = failing(MIGRATE, VERB_CONT, VERB_NONE);
-
-	(void)state;
-	assert_end(w, END_STUCK);
-	assert_trace(w, "beyond the pivot");
-	world_wait(w, 30000);
-	assert_int_not_equal(w->qemu[SIDE_SRC].run, VM_RUNNING);
-	world_free(w);
-}
-
-/* It fails a few times and works then: done. */
-static void test_when_it_works_at_the_third_try_beyond_the_pivot_then_done(void **state)
-{
-	const struct scenario *s = &scenarios[MIGRATE];
-	struct world *w = failing(MIGRATE, VERB_CONT, VERB_NONE);
-
-	(void)state;
-	wait_for(w,
-		 "cont\ndst:run        failed: cont: it was made to fail\ndst:run        cont\n");
-	w->fail_verb[0] = VERB_NONE;
-	assert_end(w, END_DONE);
-	assert_true(s->reached(w));
-	world_free(w);
-}
-
-/* The status of an earlier migration that was cancelled says nothing about this one. */
-static void test_when_an_earlier_migration_was_cancelled_then_this_one_works(void **state)
-{
-	const struct scenario *s = &scenarios[MIGRATE];
-	struct world *w = world_with(s);
-
-	(void)state;
-	w->qemu[SIDE_SRC].mig = MIG_CANCELLED;
-	world_wish(w, s);
-	assert_end(w, END_DONE);
-	world_free(w);
-}
-
-/* Somebody continues the source behind our back: the destination is never started. */
-static void test_when_somebody_starts_the_source_then_the_destination_stays(void **state)
-{
-	const struct scenario *s = &scenarios[MIGRATE];
-	struct world *w = failing(MIGRATE, VERB_SURRENDER, VERB_NONE);
-
-	(void)state;
-	wait_for(w, "surrender");
-	w->qemu[SIDE_SRC].run = VM_RUNNING;
-	w->fail_verb[0] = VERB_NONE;
-	assert_end(w, END_STUCK);
-	assert_false(w->qemu[SIDE_DST].ran);
-	assert_int_equal(times(w, "dst:run"), 0);
-	(void)s;
-	world_free(w);
-}
-
-/* A vCPU appears at the destination while the memory goes over: the gate stays shut. */
-static void test_when_the_devices_differ_at_the_gate_then_undone(void **state)
-{
-	const struct scenario *s = &scenarios[MIGRATE];
-	struct world *w = world_with(s);
-
-	(void)state;
-	world_wish(w, s);
-	wait_for(w, "src:migrate    migrate\n");
-	world_wait(w, 100);
-	w->qemu[SIDE_DST].cpus[6].plugged = true;
-	assert_end(w, END_UNDONE);
-	assert_int_equal(times(w, "migrate-continue"), 0);
-	assert_all_is_before(w);
-	world_free(w);
-}
-
-/*
- * The record says that the commit was not reached, and the guest runs at the destination
- * all the same: whatever happened, the source is not started as well.
- */
-static void test_when_it_runs_there_already_then_taking_back_is_stuck(void **state)
-{
-	const struct scenario *s = &scenarios[MIGRATE];
-	struct world *w = world_with(s);
-
-	(void)state;
-	world_wish(w, s);
-	wait_for(w, "migrate-continue");
-	w->crash_at = w->actions + 1;
-	assert_end(w, END_NONE);
-	world_wait(w, 100);
-	w->qemu[SIDE_DST].run = VM_RUNNING;
-	w->qemu[SIDE_DST].ran = true;
-	assert_true(world_restart(w, true));
-	assert_end(w, END_STUCK);
-	assert_int_equal(w->qemu[SIDE_SRC].run, VM_POSTMIGRATE);
-	world_free(w);
-}
-
-/* ---- holds ---------------------------------------------------------------- */
-
-static struct world *until_said(const char *what)
-{
-	struct world *w = world_with(&scenarios[PLUG_CPUS]);
-
-	world_wish(w, &scenarios[PLUG_CPUS]);
-	wait_for(w, what);
-	return w;
-}
-
-/* The agent forgets the lock: it is taken again before anything else. */
-static void test_when_a_hold_is_lost_then_taken_again(void **state)
-{
-	struct world *w = until_said("device_add");
-
-	(void)state;
-	w->qemu[SIDE_SRC].lock[0] = '\0';
-	assert_end(w, END_DONE);
-	assert_said(w, "guest:lock     warning: lost; taking it again\n");
-	assert_int_equal(times(w, "guest:lock     lock\n"), 2);
-	world_check_no_holds(w);
-	world_free(w);
-}
-
-/* Somebody else has the lock now: back without it, and the claim is given back. */
-static void test_when_a_hold_is_lost_for_good_then_back_without_it(void **state)
-{
-	struct world *w = until_said("device_add");
-
-	(void)state;
-	strcpy(w->qemu[SIDE_SRC].lock, "somebody");
-	assert_end(w, END_UNDONE);
-	world_wait(w, 30000);
-	assert_string_equal(w->qemu[SIDE_SRC].claim, "");
-	world_check_as_before(w);
-	world_free(w);
-}
-
-/* The first hold is lost for good: those behind it are still given back. */
-static void test_when_the_claim_is_lost_for_good_then_the_lock_is_given_back(void **state)
-{
-	struct world *w = until_said("device_add");
-
-	(void)state;
-	strcpy(w->qemu[SIDE_SRC].claim, "somebody");
-	assert_end(w, END_UNDONE);
-	assert_string_equal(w->qemu[SIDE_SRC].claim, "somebody");
-	assert_string_equal(w->qemu[SIDE_SRC].lock, "");
-	world_free(w);
-}
-
-/* Lost at every look, for ever: it ends. */
-static void test_when_a_hold_is_lost_again_and_again_then_it_ends(void **state)
-{
-	struct world *w = world_with(&scenarios[PLUG_CPUS]);
-
-	(void)state;
-	w->fail_verb[0] = VERB_CPU_ONLINE; /* so that it stays in one row */
-	world_wish(w, &scenarios[PLUG_CPUS]);
-	while (!w->over && w->now_ms < 600000) {
-		world_wait(w, 1);
-		w->qemu[SIDE_SRC].lock[0] = '\0';
-	}
-	assert_true(w->over);
-	world_free(w);
-}
-
-/* Another coordinator has the claim: refused at once, nothing was on record. */
-static void test_when_the_claim_is_taken_then_refused(void **state)
-{
-	struct world *w = world_with(&scenarios[PLUG_CPUS]);
-
-	(void)state;
-	strcpy(w->qemu[SIDE_SRC].claim, "somebody");
-	world_wish(w, &scenarios[PLUG_CPUS]);
-	assert_end(w, END_REFUSED);
-	assert_string_equal(w->qemu[SIDE_SRC].claim, "somebody");
-	assert_int_equal(times(w, "unclaim"), 0);
-	assert_int_equal(w->writes, 1); /* the closing one */
-	world_free(w);
-}
-
-/* ---- agents ---------------------------------------------------------------- */
-
-static void with_agent(enum vm_agent agent, int which)
-{
-	const struct scenario *s = &scenarios[which];
-	struct world *w = world_with(s);
-
-	w->agent = agent;
-	world_wish(w, s);
-	assert_end(w, END_DONE);
-	assert_int_equal(times(w, "guest:lock"), 0);
-	world_free(w);
-}
-
-/* With qemu-ga alone, and with nobody in the guest, it works in a reduced form. */
-static void test_when_the_guest_has_a_lesser_agent_then_no_lock_and_done(void **state)
-{
-	(void)state;
-	with_agent(AGENT_QGA, PLUG_CPUS);
-	with_agent(AGENT_QGA, UNPLUG_CPUS);
-	with_agent(AGENT_NONE, PLUG_CPUS);
-	with_agent(AGENT_NONE, UNPLUG_CPUS);
-}
-
-/* QEMU is gone in the middle: lost, said at once, and nobody is asked for anything. */
-static void test_when_qemu_ends_then_lost(void **state)
-{
-	struct world *w = until_said("device_add");
-
-	(void)state;
-	w->qemu[SIDE_SRC].run = VM_GONE;
-	assert_end(w, END_LOST);
-	assert_true(w->now_ms < 5000);
-	world_free(w);
-}
+/* ---- what comes late ------------------------------------------------------- */
 
 static unsigned next_look(struct engine *e)
 {
@@ -645,7 +291,6 @@ int main(void)
 		cmocka_unit_test(test_when_vcpus_are_unplugged_then_guest_rows_before_host_rows),
 		cmocka_unit_test(test_when_memory_is_added_then_online_piece_by_piece),
 		cmocka_unit_test(test_when_memory_is_removed_then_offline_before_it_goes),
-		cmocka_unit_test(test_when_a_guest_migrates_then_commit_before_it_runs_there),
 		cmocka_unit_test(test_when_another_takes_over_then_it_goes_on_from_the_record),
 		cmocka_unit_test(test_when_going_up_fails_then_taken_back),
 		cmocka_unit_test(test_when_the_guest_refuses_then_online_again),
@@ -656,22 +301,6 @@ int main(void)
 		cmocka_unit_test(test_when_cancelled_while_the_guest_thinks_then_pending),
 		cmocka_unit_test(test_when_an_old_refusal_shows_then_it_does_not_count),
 		cmocka_unit_test(test_when_a_shrink_stops_half_way_then_grown_again_and_online),
-		cmocka_unit_test(
-			test_when_a_migration_fails_before_the_gate_then_the_source_goes_on),
-		cmocka_unit_test(
-			test_when_the_destination_does_not_run_then_stuck_and_the_source_stands),
-		cmocka_unit_test(test_when_it_works_at_the_third_try_beyond_the_pivot_then_done),
-		cmocka_unit_test(test_when_an_earlier_migration_was_cancelled_then_this_one_works),
-		cmocka_unit_test(test_when_somebody_starts_the_source_then_the_destination_stays),
-		cmocka_unit_test(test_when_it_runs_there_already_then_taking_back_is_stuck),
-		cmocka_unit_test(test_when_the_devices_differ_at_the_gate_then_undone),
-		cmocka_unit_test(test_when_a_hold_is_lost_then_taken_again),
-		cmocka_unit_test(test_when_a_hold_is_lost_for_good_then_back_without_it),
-		cmocka_unit_test(test_when_the_claim_is_lost_for_good_then_the_lock_is_given_back),
-		cmocka_unit_test(test_when_a_hold_is_lost_again_and_again_then_it_ends),
-		cmocka_unit_test(test_when_the_claim_is_taken_then_refused),
-		cmocka_unit_test(test_when_the_guest_has_a_lesser_agent_then_no_lock_and_done),
-		cmocka_unit_test(test_when_qemu_ends_then_lost),
 		cmocka_unit_test(test_when_an_answer_is_late_then_dropped),
 		cmocka_unit_test(test_when_a_finished_record_is_found_then_only_closed),
 	};
