@@ -429,16 +429,23 @@ static void test_when_the_bound_is_over_then_the_writer_is_refused(void **state)
 	await_held(0);
 }
 
-/* A guard that ends holds nobody. */
-static void test_when_the_guard_ends_then_the_held_go_on(void **state)
+static pid_t held_writer(void)
 {
 	pid_t writer;
 
-	(void)state;
 	start(GUARD_HOLD, 0);
 	guard_engage(&guard, true);
 	writer = user(ONLINE, O_WRONLY);
 	await_held(1);
+	return writer;
+}
+
+/* A guard that ends holds nobody. */
+static void test_when_the_guard_ends_then_the_held_go_on(void **state)
+{
+	pid_t writer = held_writer();
+
+	(void)state;
 	guard_stop(&guard);
 	assert_int_equal(end_of(writer), 0);
 }
@@ -515,13 +522,9 @@ static void test_when_others_write_then_it_is_a_wish_once(void **state)
 /* In every mode: a held writer's write, once it has happened, is as good a wish. */
 static void test_when_a_held_writer_has_written_then_it_is_a_wish(void **state)
 {
-	pid_t writer;
+	pid_t writer = held_writer();
 
 	(void)state;
-	start(GUARD_HOLD, 0);
-	guard_engage(&guard, true);
-	writer = user(ONLINE, O_WRONLY);
-	await_held(1);
 	assert_int_equal(wishes_now(), 0);
 	guard_engage(&guard, false);
 	assert_int_equal(end_of(writer), 0);

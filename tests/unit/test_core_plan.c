@@ -6,6 +6,7 @@
 #include "../../coordinator/core/plan.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -109,6 +110,27 @@ static void assert_no_memory(const struct vm *vm, uint64_t mib, int code, const 
 	assert_null(t);
 }
 
+/* What is planned as transaction tx for a wish that can be had; caller frees. */
+static struct txn *planned_vcpus(const struct vm *vm, unsigned count)
+{
+	struct ls_err err = { 0 };
+	struct txn *t;
+
+	if (plan_vcpus(vm, "tx", count, &err, &t))
+		fail_msg("%u vCPUs: %s", count, err.text);
+	return t;
+}
+
+static struct txn *planned_memory(const struct vm *vm, uint64_t mib)
+{
+	struct ls_err err = { 0 };
+	struct txn *t;
+
+	if (plan_memory(vm, "tx", mib * MIB, &err, &t))
+		fail_msg("%" PRIu64 " MiB: %s", mib, err.text);
+	return t;
+}
+
 static void assert_item(const struct txn *t, unsigned i, int slot, const char *id, uint64_t goal)
 {
 	assert_true(i < t->n);
@@ -135,7 +157,6 @@ static void test_when_vcpus_are_out_of_range_then_the_range_is_named(void **stat
 static void test_when_vcpus_are_no_multiple_of_a_slot_then_the_step_is_named(void **state)
 {
 	struct vm vm = guest(4, 1);
-	struct ls_err err;
 	struct txn *t;
 
 	(void)state;
@@ -143,7 +164,7 @@ static void test_when_vcpus_are_no_multiple_of_a_slot_then_the_step_is_named(voi
 		vm.cpus[i].vcpus = 2;
 	vm.cpus[0].present = vm.cpus[0].device = vm.cpus[0].kernel = 2;
 	assert_no_vcpus(&vm, 5, WORDS("5 vCPUs", "2 to 8", "steps of 2"));
-	assert_int_equal(plan_vcpus(&vm, "x", 6, &err, &t), 0);
+	t = planned_vcpus(&vm, 6);
 	assert_int_equal(t->n, 2);
 	txn_free(t);
 	vm_done(&vm);
@@ -178,14 +199,13 @@ static void test_when_a_plugged_vcpu_is_fixed_then_it_stays(void **state)
 static void test_when_more_vcpus_are_wanted_then_the_lowest_free_slots(void **state)
 {
 	struct vm vm = guest(8, 2);
-	struct ls_err err;
 	struct txn *t;
 
 	(void)state;
 	has_cpu(&vm, 3);
 	has_cpu(&vm, 4);
 	vm.cpus[4].kernel = vm.cpus[4].device = false;
-	assert_int_equal(plan_vcpus(&vm, "tx", 6, &err, &t), 0);
+	t = planned_vcpus(&vm, 6);
 	assert_int_equal(t->n, 3);
 	assert_item(t, 0, 2, "ls-tx-2", 1);
 	assert_item(t, 1, 4, "cpu4", 1);
@@ -199,14 +219,13 @@ static void test_when_more_vcpus_are_wanted_then_the_lowest_free_slots(void **st
 static void test_when_fewer_vcpus_are_wanted_then_the_highest_removable(void **state)
 {
 	struct vm vm = guest(8, 2);
-	struct ls_err err;
 	struct txn *t;
 
 	(void)state;
 	has_cpu(&vm, 2);
 	has_cpu(&vm, 5);
 	vm.cpus[7] = vm.cpus[1]; /* since the start, above the plugged ones */
-	assert_int_equal(plan_vcpus(&vm, "tx", 3, &err, &t), 0);
+	t = planned_vcpus(&vm, 3);
 	assert_int_equal(t->n, 2);
 	assert_item(t, 0, 5, "cpu5", 0);
 	assert_item(t, 1, 2, "cpu2", 0);
@@ -226,7 +245,7 @@ static void test_when_vcpus_are_as_wanted_then_nothing_to_do(void **state)
 	assert_int_equal(plan_vcpus(&vm, "x", 2, &err, &t), 1);
 	assert_null(t);
 	vm.cpus[1].kernel = false;
-	assert_int_equal(plan_vcpus(&vm, "x", 2, &err, &t), 0);
+	t = planned_vcpus(&vm, 2);
 	assert_int_equal(t->n, 1);
 	txn_free(t);
 	vm_done(&vm);
@@ -250,7 +269,7 @@ static void test_when_a_thread_of_a_core_is_missing_then_the_core_is_not_there(v
 	vm.cpus[1].device = vm.cpus[1].kernel = 1;
 	assert_null(vm_cpu_trouble(&vm, 1));
 	assert_int_equal(vm_vcpus_online(&vm), 3);
-	assert_int_equal(plan_vcpus(&vm, "x", 4, &err, &t), 0);
+	t = planned_vcpus(&vm, 4);
 	assert_int_equal(t->n, 1);
 	assert_item(t, 0, 1, "", 1);
 	txn_free(t);
@@ -297,10 +316,8 @@ static void test_when_memory_is_no_multiple_of_a_block_then_the_nearest_are_name
 	(void)state;
 	assert_no_memory(&vm, 900, -EINVAL,
 			 WORDS("900 MiB", "128 MiB each", "896 MiB or 1024 MiB"));
-	assert_int_equal(plan_memory(&vm, "x", 896 * MIB, &err, &t), 0);
-	txn_free(t);
-	assert_int_equal(plan_memory(&vm, "x", 1024 * MIB, &err, &t), 0);
-	txn_free(t);
+	txn_free(planned_memory(&vm, 896));
+	txn_free(planned_memory(&vm, 1024));
 	assert_refusal(plan_memory(&vm, "x", 900 * MIB + 1, &err, &t), -EINVAL, &err,
 		       WORDS("not whole MiB", "900 MiB"));
 	vm_done(&vm);
@@ -310,16 +327,13 @@ static void test_when_memory_is_no_multiple_of_a_block_then_the_nearest_are_name
 static void test_when_no_slot_is_free_then_what_can_be_had_is_named(void **state)
 {
 	struct vm vm = guest(1, 1);
-	struct ls_err err;
-	struct txn *t;
 
 	(void)state;
 	has_dimm(&vm, "d0", 0, 512 * MIB);
 	has_dimm(&vm, "d1", 1, 512 * MIB);
 	has_mem(&vm, VM_VIRTIO_MEM, "vm0", 0, 1024 * MIB);
 	assert_no_memory(&vm, 3072, -ENOSPC, WORDS("3072 MiB", "no DIMM slot is free", "2560 MiB"));
-	assert_int_equal(plan_memory(&vm, "x", 2560 * MIB, &err, &t), 0);
-	txn_free(t);
+	txn_free(planned_memory(&vm, 2560));
 	vm_done(&vm);
 }
 
@@ -328,15 +342,12 @@ static void test_when_maxmem_is_set_aside_then_what_can_be_had_is_named(void **s
 {
 	struct vm vm = guest(1, 1);
 	struct vm_mem *m;
-	struct ls_err err;
-	struct txn *t;
 
 	(void)state;
 	m = has_mem(&vm, VM_VIRTIO_MEM, "vm0", 0, 4096 * MIB);
 	m->plugged = false; /* a backend of somebody's */
 	assert_no_memory(&vm, 6144, -ENOSPC, WORDS("6144 MiB", "at most 4096 MiB"));
-	assert_int_equal(plan_memory(&vm, "x", 4096 * MIB, &err, &t), 0);
-	txn_free(t);
+	txn_free(planned_memory(&vm, 4096));
 	vm_done(&vm);
 }
 
@@ -344,13 +355,12 @@ static void test_when_maxmem_is_set_aside_then_what_can_be_had_is_named(void **s
 static void test_when_more_memory_is_wanted_then_virtio_mem_and_one_dimm(void **state)
 {
 	struct vm vm = guest(1, 1);
-	struct ls_err err;
 	struct txn *t;
 
 	(void)state;
 	has_mem(&vm, VM_VIRTIO_MEM, "vm0", 256 * MIB, 1024 * MIB);
 	has_dimm(&vm, "d0", 0, 512 * MIB);
-	assert_int_equal(plan_memory(&vm, "tx", 2560 * MIB, &err, &t), 0);
+	t = planned_memory(&vm, 2560);
 	assert_int_equal(t->n, 2);
 	assert_item(t, 0, -1, "vm0", 1024 * MIB);
 	assert_item(t, 1, 1, "ls-tx-1", 1);
@@ -364,13 +374,12 @@ static void test_when_more_memory_is_wanted_then_virtio_mem_and_one_dimm(void **
 static void test_when_less_memory_is_wanted_then_virtio_mem_and_whole_dimms(void **state)
 {
 	struct vm vm = guest(1, 1);
-	struct ls_err err;
 	struct txn *t;
 
 	(void)state;
 	has_mem(&vm, VM_VIRTIO_MEM, "vm0", 256 * MIB, 1024 * MIB);
 	has_dimm(&vm, "d0", 0, 512 * MIB);
-	assert_int_equal(plan_memory(&vm, "tx", 512 * MIB, &err, &t), 0);
+	t = planned_memory(&vm, 512);
 	assert_int_equal(t->n, 2);
 	assert_item(t, 0, -1, "vm0", 0);
 	assert_item(t, 1, 0, "d0", 0);
@@ -384,12 +393,11 @@ static void test_when_less_memory_is_wanted_then_virtio_mem_and_whole_dimms(void
 static void test_when_the_guest_lags_behind_then_its_request_is_counted(void **state)
 {
 	struct vm vm = guest(1, 1);
-	struct ls_err err;
 	struct txn *t;
 
 	(void)state;
 	has_mem(&vm, VM_VIRTIO_MEM, "vm0", 0, 1024 * MIB)->requested = 512 * MIB;
-	assert_int_equal(plan_memory(&vm, "x", 1024 * MIB, &err, &t), 0);
+	t = planned_memory(&vm, 1024);
 	assert_int_equal(t->n, 1);
 	assert_item(t, 0, -1, "vm0", 512 * MIB);
 	txn_free(t);
@@ -401,8 +409,6 @@ static void test_when_the_guest_cannot_describe_more_then_what_it_can_is_named(v
 {
 	struct vm vm = guest(2, 1);
 	struct vm_mem *vmem = has_mem(&vm, VM_VIRTIO_MEM, "vmem0", 256 * MIB, 1024 * MIB);
-	struct ls_err err;
-	struct txn *t;
 
 	(void)state;
 	vm.headroom_known = true;
@@ -410,20 +416,16 @@ static void test_when_the_guest_cannot_describe_more_then_what_it_can_is_named(v
 	assert_no_memory(&vm, 2176, -ENOMEM,
 			 WORDS("2176 MiB cannot be had", "describe 1280 MiB", "not 1408 MiB",
 			       "at most 2048 MiB", "freed"));
-	assert_int_equal(plan_memory(&vm, "x", 2048 * MIB, &err, &t), 0);
-	txn_free(t);
+	txn_free(planned_memory(&vm, 2048));
 	vmem->guest_present += 128 * MIB; /* offline, but there */
-	assert_int_equal(plan_memory(&vm, "x", 2176 * MIB, &err, &t), 0);
-	txn_free(t);
+	txn_free(planned_memory(&vm, 2176));
 	vm.headroom = 0;
 	assert_no_memory(&vm, 1024, -ENOMEM, WORDS("not 128 MiB", "at most 896 MiB"));
 	vmem->guest_present = 256 * MIB;
 	assert_no_memory(&vm, 1024, -ENOMEM, WORDS("describe 0 MiB", "nothing can be added now"));
-	assert_int_equal(plan_memory(&vm, "x", 512 * MIB, &err, &t), 0);
-	txn_free(t);
+	txn_free(planned_memory(&vm, 512));
 	vm.headroom_known = false; /* an older agent, or new memory describes itself */
-	assert_int_equal(plan_memory(&vm, "x", 2304 * MIB, &err, &t), 0);
-	txn_free(t);
+	txn_free(planned_memory(&vm, 2304));
 	vm_done(&vm);
 }
 
@@ -438,8 +440,7 @@ static void test_when_memory_is_as_wanted_then_nothing_to_do(void **state)
 	has_mem(&vm, VM_VIRTIO_MEM, "vm0", 512 * MIB, 1024 * MIB);
 	assert_int_equal(plan_memory(&vm, "x", 1024 * MIB, &err, &t), 1);
 	vm.mems[0].guest_online -= 128 * MIB;
-	assert_int_equal(plan_memory(&vm, "x", 1024 * MIB, &err, &t), 0);
-	txn_free(t);
+	txn_free(planned_memory(&vm, 1024));
 	vm.agent = AGENT_NONE; /* nobody could bring it online */
 	assert_int_equal(plan_memory(&vm, "x", 1024 * MIB, &err, &t), 1);
 	vm_done(&vm);
