@@ -51,20 +51,51 @@ struct qmp *client_of(int fd)
 	return q;
 }
 
+static void free_kernel(struct fixture *f)
+{
+	sysfs_free(f->sysfs);
+	fake_done(&f->kernel);
+}
+
+int begin_agent(struct fixture *f, const struct agent_options *opt, struct ls_err *err)
+{
+	int r;
+
+	memset(f, 0, sizeof(*f));
+	fake_init(&f->kernel, 4, 3, 4);
+	f->sysfs = sysfs_new_ops(&fake_ops, &f->kernel);
+	r = agent_init(&f->agent, opt, f->sysfs, err);
+	if (r < 0) {
+		free_kernel(f);
+		return r;
+	}
+	f->agent.model.workers.ops = &fake_machine;
+	f->agent.model.pause_ms = 0;
+	return 0;
+}
+
+int end_agent(struct fixture *f)
+{
+	int r;
+
+	qmp_close(f->q);
+	if (f->running) {
+		agent_stop(&f->agent);
+		pthread_join(f->thread, NULL);
+	}
+	r = agent_done(&f->agent);
+	if (r == 0)
+		free_kernel(f);
+	return r;
+}
+
 int agent_setup_stopped(void **state)
 {
 	static const struct agent_options opt = { .method = NULL };
 	static struct fixture f;
 
-	memset(&f, 0, sizeof(f));
-	fake_init(&f.kernel, 4, 3, 4);
-	f.sysfs = sysfs_new_ops(&fake_ops, &f.kernel);
-	if (agent_init(&f.agent, &opt, f.sysfs, NULL) < 0)
-		return -1;
-	f.agent.model.workers.ops = &fake_machine;
-	f.agent.model.pause_ms = 0;
 	*state = &f;
-	return 0;
+	return begin_agent(&f, &opt, NULL);
 }
 
 int agent_setup(void **state)
@@ -83,18 +114,7 @@ int agent_setup(void **state)
 
 int agent_teardown(void **state)
 {
-	struct fixture *f = *state;
-
-	qmp_close(f->q);
-	if (f->running) {
-		agent_stop(&f->agent);
-		pthread_join(f->thread, NULL);
-	}
-	if (agent_done(&f->agent) < 0)
-		return -1;
-	sysfs_free(f->sysfs);
-	fake_done(&f->kernel);
-	return 0;
+	return end_agent(*state);
 }
 
 /* ---- asking ------------------------------------------------------------------ */

@@ -30,7 +30,12 @@ struct fixture {
 	struct qmp *q;
 };
 
-/* CPUs 0-3, of which 0-2 are online, and 4 blocks offline; with one client. */
+/* CPUs 0-3, of which 0-2 are online, and 4 blocks offline. Return: as agent_init(). */
+int begin_agent(struct fixture *f, const struct agent_options *opt, struct ls_err *err);
+/* Its client, its loop if that runs, and the rest. Return: as agent_done(). */
+int end_agent(struct fixture *f);
+
+/* The same for a test; with one client. */
 int agent_setup(void **state);
 /* The same, and nothing runs yet: attach(), run_agent(), client_of(). */
 int agent_setup_stopped(void **state);

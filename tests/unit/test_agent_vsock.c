@@ -2,9 +2,8 @@
 /*
  * The agent on a vsock port: the host is served as the host, nobody else is.
  */
-#include "fake_sysfs.h"
+#include "agent_client.h"
 
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,68 +13,27 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
-#include <lockstep/wire.h>
 #include <qmp.h>
 
-#include "../../guest-agent/agent.h"
 #include "../../guest-agent/vsock.h"
 #include "fake_vsock.h"
 
-#define PATIENCE_MS  10000 /* only a bound on hanging */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/**
- * struct fixture - An agent that listens, and perhaps runs
- */
-struct fixture {
-	struct fake kernel;
-	struct sysfs *sysfs;
-	struct agent agent;
-	pthread_t thread;
-	bool running;
-};
-
-static void *agent_thread(void *arg)
-{
-	agent_run(arg);
-	return NULL;
-}
 
 static int begin(struct fixture *f, const char *where, struct ls_err *err)
 {
 	const struct agent_options opt = { .method = "vsock-listen", .path = where };
-	int r;
 
-	memset(f, 0, sizeof(*f));
 	fake_vsock = (struct fake_vsock){ .path.sun_family = AF_UNIX };
 	snprintf(fake_vsock.path.sun_path, sizeof(fake_vsock.path.sun_path), "/tmp/test-vsock-%d",
 		 (int)getpid());
 	unlink(fake_vsock.path.sun_path);
-	fake_init(&f->kernel, 4, 3, 4);
-	f->sysfs = sysfs_new_ops(&fake_ops, &f->kernel);
-	r = agent_init(&f->agent, &opt, f->sysfs, err);
-	if (r < 0) {
-		sysfs_free(f->sysfs);
-		fake_done(&f->kernel);
-	}
-	return r;
-}
-
-static void run(struct fixture *f)
-{
-	assert_int_equal(pthread_create(&f->thread, NULL, agent_thread, &f->agent), 0);
-	f->running = true;
+	return begin_agent(f, &opt, err);
 }
 
 static void end(struct fixture *f)
 {
-	if (f->running) {
-		agent_stop(&f->agent);
-		pthread_join(f->thread, NULL);
-	}
-	assert_int_equal(agent_done(&f->agent), 0);
-	sysfs_free(f->sysfs);
-	fake_done(&f->kernel);
+	assert_int_equal(end_agent(f), 0);
 	unlink(fake_vsock.path.sun_path);
 }
 
@@ -94,7 +52,7 @@ static void test_when_the_host_connects_then_it_is_served_as_the_host(void **sta
 	assert_int_equal(fake_vsock.at.svm_cid, VMADDR_CID_ANY);
 	assert_int_equal(fake_vsock.at.svm_port, 1024);
 	fake_vsock.peer_cid = VMADDR_CID_HOST;
-	run(&f);
+	run_agent(&f);
 	if (qmp_open("vsock:3:1024", &opt, qmp_now_ms() + PATIENCE_MS, &err, &q) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(
@@ -121,7 +79,7 @@ static void test_when_anybody_else_connects_then_he_is_turned_away(void **state)
 	(void)state;
 	assert_int_equal(begin(&f, "3:1024", &err), 0);
 	assert_int_equal(fake_vsock.at.svm_cid, 3);
-	run(&f);
+	run_agent(&f);
 	for (size_t i = 0; i < COUNT(cids); i++) {
 		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
