@@ -40,15 +40,21 @@ int attach(struct fixture *f)
 	return pair[0];
 }
 
-struct qmp *client_of(int fd)
+struct qmp *client_at(const char *address)
 {
 	const struct qmp_options opt = { .dialect = QMP_DIALECT_QGA };
 	struct qmp *q = NULL;
+
+	assert_int_equal(qmp_open(address, &opt, qmp_now_ms() + PATIENCE_MS, NULL, &q), 0);
+	return q;
+}
+
+struct qmp *client_of(int fd)
+{
 	char address[32];
 
 	snprintf(address, sizeof(address), "fd:%d", fd);
-	assert_int_equal(qmp_open(address, &opt, qmp_now_ms() + PATIENCE_MS, NULL, &q), 0);
-	return q;
+	return client_at(address);
 }
 
 static void free_kernel(struct fixture *f)

@@ -45,6 +45,7 @@ void run_agent(struct fixture *f);
 /* A client's end; the agent's end is served. Only before the agent runs. */
 int attach(struct fixture *f);
 struct qmp *client_of(int fd);
+struct qmp *client_at(const char *address);
 
 /* The value of "return", or NULL and the error. */
 struct json_object *ask(struct fixture *f, const char *name, const char *args, struct ls_err *err);

@@ -6,7 +6,7 @@
 #ifndef LOCAL_FIXTURE_H
 #define LOCAL_FIXTURE_H
 
-#include "fake_sysfs.h"
+#include "agent_client.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -23,79 +23,47 @@
 
 #include <qmp.h>
 
-#include "../../guest-agent/agent.h"
 #include "../../guest-agent/incli.h"
 #include "../../guest-agent/local.h"
 
-#define PATIENCE_MS 10000 /* only a bound on hanging */
-#define WORDS_MAX   8
+#define WORDS_MAX 8
 
 /**
- * struct fixture - An agent that serves its guest's root
- * @dir: its state directory
- * @out: what the last command printed, both streams
- * @q:   a client as the host is one
+ * struct local - An agent that serves its guest's root
+ * @base: it, and a client as the host is one
+ * @opt:  what it was started with
+ * @dir:  its state directory
+ * @out:  what the last command printed, both streams
  */
-struct fixture {
-	struct fake kernel;
-	struct sysfs *sysfs;
-	struct agent agent;
+struct local {
+	struct fixture base;
 	struct agent_options opt;
-	pthread_t thread;
 	char dir[64];
 	char out[8192];
-	struct qmp *q;
 };
 
-static inline void *agent_thread(void *arg)
+static inline int start_agent(struct local *f)
 {
-	agent_run(arg);
-	return NULL;
-}
-
-static inline struct qmp *connect_host(const struct fixture *f)
-{
-	const struct qmp_options opt = { .dialect = QMP_DIALECT_QGA };
-	struct qmp *q = NULL;
 	char address[128];
 
+	if (begin_agent(&f->base, &f->opt, NULL) < 0)
+		return -1;
+	run_agent(&f->base);
 	snprintf(address, sizeof(address), "unix:%s/" LOCAL_NAME, f->dir);
-	assert_int_equal(qmp_open(address, &opt, qmp_now_ms() + PATIENCE_MS, NULL, &q), 0);
-	return q;
-}
-
-static inline int start_agent(struct fixture *f)
-{
-	if (agent_init(&f->agent, &f->opt, f->sysfs, NULL) < 0)
-		return -1;
-	f->agent.model.workers.ops = &fake_machine;
-	f->agent.model.pause_ms = 0;
-	if (pthread_create(&f->thread, NULL, agent_thread, &f->agent))
-		return -1;
-	f->q = connect_host(f);
+	f->base.q = client_at(address);
 	return 0;
 }
 
-static inline int end_agent(struct fixture *f)
-{
-	qmp_close(f->q);
-	agent_stop(&f->agent);
-	pthread_join(f->thread, NULL);
-	return agent_done(&f->agent);
-}
-
-/* CPUs 0-3, of which 0-2 are online, and 4 blocks offline. */
+/* Serves @gid, too, if that is not 0. */
 static inline int setup_for(void **state, gid_t gid)
 {
-	static struct fixture f;
+	static struct local f;
 
 	memset(&f, 0, sizeof(f));
 	strcpy(f.dir, "/tmp/test-local-XXXXXX");
 	if (!mkdtemp(f.dir))
 		return -1;
 	f.opt = (struct agent_options){ .state_dir = f.dir, .local = true, .local_gid = gid };
-	fake_init(&f.kernel, 4, 3, 4);
-	f.sysfs = sysfs_new_ops(&fake_ops, &f.kernel);
 	*state = &f;
 	return start_agent(&f);
 }
@@ -107,13 +75,11 @@ static inline int setup(void **state)
 
 static inline int teardown(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 	char command[96];
 
-	if (end_agent(f) < 0)
+	if (end_agent(&f->base) < 0)
 		return -1;
-	sysfs_free(f->sysfs);
-	fake_done(&f->kernel);
 	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
 	return system(command);
 }
@@ -136,7 +102,7 @@ __attribute__((noreturn)) static inline void be_command(const char *dir, const c
 	_exit(r);
 }
 
-static inline pid_t begin_command(const struct fixture *f, const char *line, int *ret_out)
+static inline pid_t begin_command(const struct local *f, const char *line, int *ret_out)
 {
 	int out[2];
 	pid_t pid;
@@ -152,7 +118,7 @@ static inline pid_t begin_command(const struct fixture *f, const char *line, int
 	return pid;
 }
 
-static inline int end_command(struct fixture *f, pid_t pid, int out)
+static inline int end_command(struct local *f, pid_t pid, int out)
 {
 	size_t n = 0;
 	ssize_t got;
@@ -168,7 +134,7 @@ static inline int end_command(struct fixture *f, pid_t pid, int out)
 }
 
 /* Return: its exit status; what it printed is in @f->out. */
-static inline int command(struct fixture *f, const char *line)
+static inline int command(struct local *f, const char *line)
 {
 	int out;
 	pid_t pid = begin_command(f, line, &out);
@@ -176,7 +142,7 @@ static inline int command(struct fixture *f, const char *line)
 	return end_command(f, pid, out);
 }
 
-static inline void expect_text(const struct fixture *f, const char *text)
+static inline void expect_text(const struct local *f, const char *text)
 {
 	if (!strstr(f->out, text))
 		fail_msg("no \"%s\" in:\n%s", text, f->out);

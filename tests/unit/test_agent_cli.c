@@ -11,24 +11,12 @@
 
 #include <lockstep/cleanup.h>
 
-#include "../../guest-agent/model.h"
-
-static void ask_host(struct fixture *f, const char *verb, const char *args)
-{
-	struct json_object *value = NULL;
-
-	assert_int_equal(qmp_command(f->q, verb, json_tokener_parse(args),
-				     qmp_now_ms() + PATIENCE_MS, NULL, &value),
-			 0);
-	json_object_put(value);
-}
-
 /* ---- looking --------------------------------------------------------------- */
 
 /* status shows lock, window, CPUs and memory as the kernel below has them. */
 static void test_when_status_is_asked_then_the_guest_is_shown(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 
 	assert_int_equal(command(f, "status"), INCLI_OK);
 	expect_text(f, "lock     free\n");
@@ -42,9 +30,10 @@ static void test_when_status_is_asked_then_the_guest_is_shown(void **state)
 /* A CPU whose two truths differ is pointed at, with what heals it. */
 static void test_when_a_cpu_is_out_of_step_then_status_says_what_heals_it(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 
-	assert_int_equal(fake_user(&f->kernel, "devices/system/cpu/cpu2/hotplug/target", "0"), 0);
+	assert_int_equal(fake_user(&f->base.kernel, "devices/system/cpu/cpu2/hotplug/target", "0"),
+			 0);
 	assert_int_equal(command(f, "status"), INCLI_OK);
 	expect_text(f, "        1          1  online       online\n");
 	expect_text(f, "online       offline   out of step: lockstep-agent doctor --fix\n");
@@ -53,20 +42,21 @@ static void test_when_a_cpu_is_out_of_step_then_status_says_what_heals_it(void *
 	expect_text(f, "`lockstep-agent doctor --fix` heals what can be healed\n");
 	assert_int_equal(command(f, "doctor --fix"), INCLI_OK);
 	expect_text(f, "healed: cpu2");
-	assert_true(fake_agrees(&f->kernel, 2, true));
+	assert_true(fake_agrees(&f->base.kernel, 2, true));
 	assert_int_equal(command(f, "doctor"), INCLI_OK);
 	expect_text(f, "nothing is out of step\n");
 }
 
 /* A watcher's subscription has no sign of its own: change until it has seen one. */
-static void await_line(struct fixture *f, int out, char *line, size_t size)
+static void await_line(struct local *f, int out, char *line, size_t size)
 {
 	struct pollfd pfd = { .fd = out, .events = POLLIN };
 	ssize_t n;
 
 	while (poll(&pfd, 1, 0) == 0) {
-		ask_host(f, "lockstep-lock", "{\"txn\": \"t1\", \"epoch\": 1, \"lease-ms\": 5000}");
-		ask_host(f, "lockstep-unlock", "{\"txn\": \"t1\"}");
+		do_it(&f->base, LS_WIRE_LOCK,
+		      "{\"txn\": \"t1\", \"epoch\": 1, \"lease-ms\": 5000}");
+		do_it(&f->base, LS_WIRE_UNLOCK, "{\"txn\": \"t1\"}");
 	}
 	n = read(out, line, size - 1);
 	assert_true(n > 0);
@@ -76,7 +66,7 @@ static void await_line(struct fixture *f, int out, char *line, size_t size)
 /* Whoever watches sees the change that another command makes. */
 static void test_when_something_changes_then_a_watcher_sees_it(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 	char line[64];
 	int out;
 	pid_t pid = begin_command(f, "watch 1", &out);
@@ -90,13 +80,13 @@ static void test_when_something_changes_then_a_watcher_sees_it(void **state)
 /* The agent ends: its watcher does, too, and says why. */
 static void test_when_the_agent_ends_then_a_watcher_says_so(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 	char line[64];
 	int out, status;
 	pid_t pid = begin_command(f, "watch", &out);
 
 	await_line(f, out, line, sizeof(line));
-	assert_int_equal(end_agent(f), 0);
+	assert_int_equal(end_agent(&f->base), 0);
 	status = end_command(f, pid, out);
 	assert_int_equal(start_agent(f), 0);
 	assert_int_equal(status, INCLI_NO_AGENT);
@@ -108,37 +98,37 @@ static void test_when_the_agent_ends_then_a_watcher_says_so(void **state)
 /* A CPU comes and goes, by one number, a range or its name; the lock is free afterwards. */
 static void test_when_cpus_are_named_then_they_change_and_the_lock_is_free(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 	struct lock_view v;
 
 	assert_int_equal(command(f, "online cpu 3"), INCLI_OK);
-	assert_true(fake_agrees(&f->kernel, 3, true));
+	assert_true(fake_agrees(&f->base.kernel, 3, true));
 	assert_int_equal(command(f, "offline cpu 1-2,3"), INCLI_OK);
-	assert_true(fake_agrees(&f->kernel, 1, false));
-	assert_true(fake_agrees(&f->kernel, 2, false));
-	assert_true(fake_agrees(&f->kernel, 3, false));
+	assert_true(fake_agrees(&f->base.kernel, 1, false));
+	assert_true(fake_agrees(&f->base.kernel, 2, false));
+	assert_true(fake_agrees(&f->base.kernel, 3, false));
 	assert_int_equal(command(f, "online cpu cpu2 2"), INCLI_OK);
-	assert_true(fake_agrees(&f->kernel, 2, true));
+	assert_true(fake_agrees(&f->base.kernel, 2, true));
 	assert_string_equal(f->out, "");
-	lock_look(&f->agent.lock, qmp_now_ms(), &v);
+	lock_look(&f->base.agent.lock, qmp_now_ms(), &v);
 	assert_false(v.held);
 }
 
-static bool block_is(struct fixture *f, int block, const char *state)
+static bool block_is(struct local *f, int block, const char *state)
 {
-	ls_guard(&f->kernel.lock);
-	return !strcmp(f->kernel.block[block].state, state);
+	ls_guard(&f->base.kernel.lock);
+	return !strcmp(f->base.kernel.block[block].state, state);
 }
 
 /* Memory blocks by number are the same blocks that the kernel numbers. */
 static void test_when_blocks_are_named_then_those_blocks_change(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 
-	fake_fail(&f->kernel, "devices/system/memory/memory1/state", 0, 99, -EINVAL);
+	fake_fail(&f->base.kernel, "devices/system/memory/memory1/state", 0, 99, -EINVAL);
 	assert_int_equal(command(f, "online memory 0-2"), INCLI_FAILED);
 	expect_text(f, "of 3 blocks 1 could not be changed, 2 were");
-	fake_fail(&f->kernel, "", 0, 0, 0);
+	fake_fail(&f->base.kernel, "", 0, 0, 0);
 	assert_int_equal(command(f, "offline memory 0 2"), INCLI_OK);
 	assert_int_equal(command(f, "online memory 1 memory3"), INCLI_OK);
 	assert_true(block_is(f, 0, "offline\n"));
@@ -153,59 +143,59 @@ static void test_when_blocks_are_named_then_those_blocks_change(void **state)
 /* While the host has the lock nothing is changed, and the owner is named. */
 static void test_when_the_host_has_the_lock_then_the_command_is_refused(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 
-	ask_host(f, "lockstep-lock", "{\"txn\": \"t7\", \"epoch\": 3, \"lease-ms\": 5000}");
+	do_it(&f->base, LS_WIRE_LOCK, "{\"txn\": \"t7\", \"epoch\": 3, \"lease-ms\": 5000}");
 	assert_int_equal(command(f, "online cpu 3"), INCLI_LOCKED);
 	expect_text(f, "transaction t7 holds the hotplug lock: try again when it is free; nothing "
 		       "was changed");
 	assert_int_equal(command(f, "doctor --fix"), INCLI_LOCKED);
 	assert_int_equal(command(f, "status"), INCLI_OK);
 	expect_text(f, "lock     held by t7");
-	assert_true(fake_agrees(&f->kernel, 3, false));
-	ask_host(f, "lockstep-unlock", "{\"txn\": \"t7\"}");
+	assert_true(fake_agrees(&f->base.kernel, 3, false));
+	do_it(&f->base, LS_WIRE_UNLOCK, "{\"txn\": \"t7\"}");
 	assert_int_equal(command(f, "online cpu 3"), INCLI_OK);
 }
 
 /* So it is while a migration has its window open. */
 static void test_when_a_window_is_open_then_the_command_is_refused(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 
-	ask_host(f, "lockstep-window-open",
-		 "{\"txn\": \"m1\", \"epoch\": 1, \"lease-ms\": 5000, \"mode\": \"force\"}");
+	do_it(&f->base, LS_WIRE_WINDOW_OPEN,
+	      "{\"txn\": \"m1\", \"epoch\": 1, \"lease-ms\": 5000, \"mode\": \"force\"}");
 	assert_int_equal(command(f, "offline cpu 3"), INCLI_LOCKED);
 	expect_text(f, "transaction m1 has a migration window open");
 	assert_int_equal(command(f, "status"), INCLI_OK);
 	expect_text(f, "window   open (force) by m1, forced online: cpu3\n");
-	assert_true(fake_agrees(&f->kernel, 3, true));
+	assert_true(fake_agrees(&f->base.kernel, 3, true));
 }
 
 /* What the kernel refuses is a line for each device, and the others change. */
 static void test_when_one_of_several_fails_then_it_is_named(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 
-	fake_fail(&f->kernel, "devices/system/cpu/cpu1/online", 0, 1, -EBUSY);
+	fake_fail(&f->base.kernel, "devices/system/cpu/cpu1/online", 0, 1, -EBUSY);
 	assert_int_equal(command(f, "offline cpu 1,2"), INCLI_FAILED);
 	expect_text(f, "lockstep-agent: cpu1 kernel:online: ");
-	assert_true(fake_agrees(&f->kernel, 1, true));
-	assert_true(fake_agrees(&f->kernel, 2, false));
+	assert_true(fake_agrees(&f->base.kernel, 1, true));
+	assert_true(fake_agrees(&f->base.kernel, 2, false));
 }
 
 /* A row is made to fail once: the command says where, and the next one succeeds. */
 static void test_when_a_row_is_made_to_fail_then_the_next_change_fails_there(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 
 	assert_int_equal(command(f, "fail cpu 3 kernel:online"), INCLI_OK);
 	assert_int_equal(command(f, "online cpu 3"), INCLI_FAILED);
 	expect_text(f, "cpu3 kernel:online: made to fail");
-	assert_true(fake_agrees(&f->kernel, 3, false));
+	assert_true(fake_agrees(&f->base.kernel, 3, false));
 	assert_int_equal(command(f, "status"), INCLI_OK);
 	expect_text(f, "last failure: kernel:online: Resource temporarily unavailable\n");
 	assert_int_equal(command(f, "online cpu 3"), INCLI_OK);
-	assert_true(fake_agrees(&f->kernel, 3, true));
+	assert_true(fake_agrees(&f->base.kernel, 3, true));
 }
 
 /* ---- mistakes -------------------------------------------------------------- */
@@ -245,14 +235,14 @@ static void test_when_a_command_is_mistaken_then_the_answer_helps(void **state)
 		{ "online memory 1 9", INCLI_FAILED, "no memory9; nothing was changed" },
 		{ "online memory 2147483646", INCLI_FAILED, "no memory2147483646" },
 	};
-	struct fixture *f = *state;
+	struct local *f = *state;
 	size_t i;
 
 	for (i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
 		assert_int_equal(command(f, row[i].line), row[i].status);
 		expect_text(f, row[i].says);
 	}
-	assert_int_equal(fake_writes(&f->kernel, NULL, NULL), 0);
+	assert_int_equal(fake_writes(&f->base.kernel, NULL, NULL), 0);
 }
 
 /* Each command explains itself, with or without an agent. */
@@ -261,7 +251,7 @@ static void test_when_help_is_asked_then_the_command_is_explained(void **state)
 	static const char *const name[] = {
 		"status", "online", "offline", "doctor", "watch", "fail"
 	};
-	struct fixture *f = *state, nobody = { .dir = "/nonexistent" };
+	struct local *f = *state, nobody = { .dir = "/nonexistent" };
 	char line[32], usage[64];
 	size_t i;
 
@@ -272,13 +262,13 @@ static void test_when_help_is_asked_then_the_command_is_explained(void **state)
 		expect_text(&nobody, usage);
 	}
 	assert_int_equal(command(f, "offline cpu 1 -h"), INCLI_OK);
-	assert_true(fake_agrees(&f->kernel, 1, true));
+	assert_true(fake_agrees(&f->base.kernel, 1, true));
 }
 
 /* For programs: what the agent has said, one JSON value a line. */
 static void test_when_json_is_asked_then_each_line_is_json(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 	struct json_object *o;
 
 	assert_int_equal(command(f, "status --json"), INCLI_OK);
@@ -287,7 +277,8 @@ static void test_when_json_is_asked_then_each_line_is_json(void **state)
 	json_object_put(o);
 	assert_int_equal(command(f, "doctor --json"), INCLI_OK);
 	assert_string_equal(f->out, "");
-	assert_int_equal(fake_user(&f->kernel, "devices/system/cpu/cpu2/hotplug/target", "0"), 0);
+	assert_int_equal(fake_user(&f->base.kernel, "devices/system/cpu/cpu2/hotplug/target", "0"),
+			 0);
 	assert_int_equal(command(f, "doctor --fix --json"), INCLI_OK);
 	o = json_tokener_parse(f->out);
 	assert_true(qmp_get_bool(o, "healed", false));
@@ -297,7 +288,7 @@ static void test_when_json_is_asked_then_each_line_is_json(void **state)
 /* A full disk is not a success. */
 static void test_when_the_answer_cannot_be_written_then_the_command_fails(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), status;
 	pid_t pid;
 
@@ -314,7 +305,7 @@ static void test_when_the_answer_cannot_be_written_then_the_command_fails(void *
 /* Without an agent the command says so, and where it looked. */
 static void test_when_no_agent_runs_then_that_is_said(void **state)
 {
-	struct fixture *f = *state, nobody = { .dir = "/nonexistent" };
+	struct local *f = *state, nobody = { .dir = "/nonexistent" };
 
 	assert_int_equal(command(&nobody, "status"), INCLI_NO_AGENT);
 	expect_text(&nobody, "no agent serves /nonexistent/" LOCAL_NAME);

@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include <lockstep/wire.h>
-
 #define USER  12345
 #define GROUP 23456
 
@@ -34,7 +32,7 @@ static void test_when_another_user_connects_then_he_is_turned_away(void **state)
 {
 	static const char ask[] = "{\"execute\": \"guest-ping\"}\n";
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	struct fixture *f = *state;
+	struct local *f = *state;
 	struct stat st;
 	char byte;
 	int status;
@@ -63,7 +61,7 @@ static void test_when_another_user_connects_then_he_is_turned_away(void **state)
 }
 
 /* A command of a user whose groups are @gid and @more; what it printed is in @f->out. */
-static int command_as(struct fixture *f, gid_t gid, gid_t more, const char *line)
+static int command_as(struct local *f, gid_t gid, gid_t more, const char *line)
 {
 	int out[2];
 	pid_t pid;
@@ -86,7 +84,7 @@ static int command_as(struct fixture *f, gid_t gid, gid_t more, const char *line
  * it. */
 static void test_when_a_member_of_the_group_looks_then_he_sees(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 	char path[128];
 	struct stat st;
 
@@ -109,11 +107,12 @@ static void test_when_a_member_of_the_group_changes_then_he_is_refused(void **st
 		"online cpu 3",	       "offline cpu 2", "online memory 0",
 		"fail cpu 2 ap:alive", "doctor --fix",
 	};
-	struct fixture *f = *state;
+	struct local *f = *state;
 	size_t i;
 
 	need_root();
-	assert_int_equal(fake_user(&f->kernel, "devices/system/cpu/cpu2/hotplug/target", "0"), 0);
+	assert_int_equal(fake_user(&f->base.kernel, "devices/system/cpu/cpu2/hotplug/target", "0"),
+			 0);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_int_equal(command_as(f, GROUP, GROUP, rows[i]), INCLI_FAILED);
 		expect_text(f, "only root may; nothing was changed");
@@ -147,7 +146,7 @@ static void test_when_a_verb_is_not_named_then_it_is_not_for_members(void **stat
 /* Who belongs to another group is turned away by the kernel's word, even past the file's mode. */
 static void test_when_another_group_connects_then_it_is_turned_away(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 	char path[128];
 
 	need_root();
@@ -184,7 +183,7 @@ __attribute__((noreturn)) static void be_crowd(const char *dir, int say)
 /* A crowd of members does not keep root out. */
 static void test_when_members_crowd_in_then_root_has_room(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 	int said[2], status;
 	char byte;
 	pid_t pid;
@@ -225,13 +224,13 @@ static void test_when_a_group_is_named_then_it_is_found(void **state)
 /* A second agent on the same directory would be a second hotplug lock: it does not start. */
 static void test_when_another_agent_serves_there_then_the_second_does_not_start(void **state)
 {
-	struct fixture *f = *state;
+	struct local *f = *state;
 	struct agent_options opt = { .state_dir = f->dir, .local = true };
 	static struct agent second;
 	struct ls_err err = { 0 };
 	char who[64];
 
-	assert_int_equal(agent_init(&second, &opt, f->sysfs, &err), -EADDRINUSE);
+	assert_int_equal(agent_init(&second, &opt, f->base.sysfs, &err), -EADDRINUSE);
 	snprintf(who, sizeof(who), "process %d is an agent with this state directory", getpid());
 	assert_ptr_equal(strstr(err.text, who), err.text);
 	assert_int_equal(command(f, "status"), INCLI_OK);
