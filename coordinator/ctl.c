@@ -19,6 +19,8 @@
 #include <lockstep/cleanup.h>
 #include <lockstep/log.h>
 
+#include "rival.h"
+
 #define REQUEST_BYTES 65536
 #define REQUEST_DEPTH 8
 #define BACKLOG	      64
@@ -148,8 +150,8 @@ void ctl_event(void *arg, const struct lane *l, const struct lane_job *j, struct
 
 /* ---- the socket ------------------------------------------------------------------- */
 
-/* A socket that nobody serves is left over from a daemon that was killed. */
-static int check_free(const struct sockaddr_un *sun, struct ls_err *err)
+/* Return: -1 for a socket that nobody serves: left over from a daemon that was killed. */
+static int served_by(const struct sockaddr_un *sun)
 {
 	ls_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct ucred cred = { 0 };
@@ -157,10 +159,21 @@ static int check_free(const struct sockaddr_un *sun, struct ls_err *err)
 
 	if (fd < 0 ||
 	    (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 && errno != EAGAIN))
-		return 0;
+		return -1;
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	return ls_err_set(err, -EADDRINUSE, "%s is served by process %d: another lockstepd runs",
-			  sun->sun_path, (int)cred.pid);
+	return cred.pid;
+}
+
+static int check_free(const struct sockaddr_un *sun, struct ls_err *err)
+{
+	int pid;
+
+	while ((pid = served_by(sun)) >= 0)
+		if (!rival_ends(pid))
+			return ls_err_set(err, -EADDRINUSE,
+					  "%s is served by process %d: another lockstepd runs",
+					  sun->sun_path, pid);
+	return 0;
 }
 
 /* Its directory, if it is not there: systemd makes it, a shell does not. */

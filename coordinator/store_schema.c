@@ -17,6 +17,8 @@
 
 #include <lockstep/cleanup.h>
 
+#include "rival.h"
+
 #define APPLICATION_ID "1819501420" /* "lstl": file(1) can tell */
 #define VERSION	       1
 #define TO_TEXT_(x)    #x
@@ -117,22 +119,35 @@ static int check_dir(const char *dir, struct ls_err *err)
 	return 0;
 }
 
-static int say_who(int fd, const char *dir, struct ls_err *err)
+static int holder(int fd)
 {
 	char pid[16] = "";
 	ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
 
 	pid[n > 0 ? n : 0] = '\0';
-	return ls_err_set(err, -EBUSY,
-			  "%.100s: another lockstepd works with it: pid %d; stop that one, or give "
-			  "this one a directory of its own",
-			  dir, atoi(pid));
+	return atoi(pid);
+}
+
+static int wait_for_lock(int fd, const char *dir, const char *path, struct ls_err *err)
+{
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return ls_err_set(err, -errno, "%.150s: cannot be locked: %s", path,
+					  strerror(errno));
+		if (!rival_ends(holder(fd)))
+			return ls_err_set(err, -EBUSY,
+					  "%.100s: another lockstepd works with it: pid %d; stop "
+					  "that one, or give this one a directory of its own",
+					  dir, holder(fd));
+	}
+	return 0;
 }
 
 /* The number in the file is for people; on a full disk it may be missing. */
 static int take_lock(struct db *db, const char *dir, struct ls_err *err)
 {
 	char path[PATH_MAX];
+	int r;
 
 	if (snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path) - 32)
 		return ls_err_set(err, -ENAMETOOLONG, "%.100s...: too long a name", dir);
@@ -141,11 +156,9 @@ static int take_lock(struct db *db, const char *dir, struct ls_err *err)
 		return ls_err_set(err, -errno,
 				  "%.150s: %s: the journal needs a directory that it can write",
 				  path, strerror(errno));
-	if (flock(db->lock, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK
-			       ? say_who(db->lock, dir, err)
-			       : ls_err_set(err, -errno, "%.150s: cannot be locked: %s", path,
-					    strerror(errno));
+	r = wait_for_lock(db->lock, dir, path, err);
+	if (r < 0)
+		return r;
 	if (ftruncate(db->lock, 0) == 0)
 		dprintf(db->lock, "%d\n", (int)getpid());
 	return 0;

@@ -159,6 +159,30 @@ static void test_when_two_daemons_then_the_second_is_told_who(void **state)
 	assert_int_equal(write_one(f, 1), 0);
 }
 
+/* Its clients know that a killed daemon is gone before all of its files are closed. */
+static void test_when_the_first_is_on_its_way_out_then_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	int fds[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		sd_event_new(&f->loop); /* the other is the parent's */
+		if (fixture_open(f) == 0 && write(fds[1], "r", 1) == 1)
+			usleep(50000); /* it dies slowly */
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	fixture_must_open(f);
+	assert_int_equal(write_one(f, 1), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static unsigned mode_of(const struct fixture *f, const char *name)
 {
 	struct stat st;
@@ -250,6 +274,7 @@ int main(void)
 		STORE_TEST(test_when_only_the_log_is_left_then_refused),
 		STORE_TEST(test_when_making_it_was_cut_short_then_made_again),
 		STORE_TEST(test_when_two_daemons_then_the_second_is_told_who),
+		STORE_TEST(test_when_the_first_is_on_its_way_out_then_waited_for),
 		STORE_TEST(test_when_made_then_for_nobody_else),
 		STORE_TEST(test_when_disk_is_full_then_told_and_goes_on),
 	};
