@@ -241,18 +241,20 @@ static bool take(int fd, struct output *out)
 }
 
 /* Until the program itself has ended; what it has started does not count. */
-static int wait_end(int pidfd, int err, struct output *out, unsigned wait_ms)
+static int wait_end(int pidfd, int err, int stop, struct output *out, unsigned wait_ms)
 {
-	struct pollfd p[2] = { { .fd = pidfd, .events = POLLIN }, { .fd = err, .events = POLLIN } };
+	struct pollfd p[3] = { { pidfd, POLLIN, 0 }, { err, POLLIN, 0 }, { stop, POLLIN, 0 } };
 	uint64_t until = qmp_now_ms() + wait_ms, now;
 
 	while ((now = qmp_now_ms()) < until) {
-		if (poll(p, 2, (int)(until - now)) < 0 && errno != EINTR)
+		if (poll(p, 3, (int)(until - now)) < 0 && errno != EINTR)
 			return -errno;
 		if (p[1].revents && !take(err, out))
 			p[1].fd = -1;
 		if (p[0].revents)
 			return 0;
+		if (p[2].revents)
+			return -ESHUTDOWN;
 	}
 	return -ETIMEDOUT;
 }
@@ -272,7 +274,7 @@ static int end(pid_t pid, int pidfd, int err, struct output *out, int *ret_statu
 	int r;
 
 	kill_all(pid);
-	r = wait_end(pidfd, err, out, HOOK_KILLED_MS);
+	r = wait_end(pidfd, err, -1, out, HOOK_KILLED_MS);
 	take(err, out);
 	*ret_status = 0;
 	if (r == 0)
@@ -310,15 +312,18 @@ static int watch(pid_t pid, int pidfd, int err, const struct hook_how *how,
 		 struct hook_answer *answer)
 {
 	struct output out = { 0 };
-	int r = wait_end(pidfd, err, &out, how->deadline_ms), status;
+	int r = wait_end(pidfd, err, how->stop, &out, how->deadline_ms), status;
 
 	if (end(pid, pidfd, err, &out, &status) < 0)
 		log_error("hook %s: process %d does not die of SIGKILL: left alone", how->name,
 			  pid);
 	if (r == 0)
 		return judge(status, &out, answer);
-	snprintf(answer->message, sizeof(answer->message), "no answer within %u ms",
-		 how->deadline_ms);
+	if (r == -ESHUTDOWN)
+		snprintf(answer->message, sizeof(answer->message), "killed: the agent ends");
+	else
+		snprintf(answer->message, sizeof(answer->message), "no answer within %u ms",
+			 how->deadline_ms);
 	return r;
 }
 

@@ -15,6 +15,7 @@
  * @txn:         for LOCKSTEP_TXN
  * @phase:       what it is told
  * @deadline_ms: from now; then its process group gets SIGKILL
+ * @stop:        when this can be read, it gets that at once; -1: nothing
  */
 struct hook_how {
 	const char *dir;
@@ -22,6 +23,7 @@ struct hook_how {
 	const char *txn;
 	enum hook_phase phase;
 	unsigned deadline_ms;
+	int stop;
 };
 
 /**
@@ -39,8 +41,8 @@ const char *hook_phase_name(enum hook_phase phase);
  *
  * What it leaves in its process group is killed when it ends.
  * Context: one at a time in the process: a second caller waits for the first.
- * Return: 0; -ECANCELED (its status was not 0), -ETIMEDOUT, or -errno (not started),
- *         each with @ret_answer filled in.
+ * Return: 0; -ECANCELED (its status was not 0), -ETIMEDOUT, -ESHUTDOWN (@stop), or -errno
+ *         (not started), each with @ret_answer filled in.
  */
 int hook_run(const struct hook_how *how, const struct hook_event *ev,
 	     struct hook_answer *ret_answer);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include <lockstep/limits.h>
 #include <lockstep/log.h>
 #include <lockstep/wire.h>
+#include <qmp.h>
 
 #include "classes.h"
 #include "hook_run.h"
@@ -38,6 +40,8 @@ struct names {
  * @dir:         where the programs are
  * @deadline_ms: for each
  * @txn:         whose request is worked on
+ * @stop:        eventfd: the agent ends
+ * @until_ms:    and then so long is left; 0: it does not end. Atomic.
  * @passed:      by kind: whose check said yes, and nothing has happened since. A window
  *               that opens asks for itself, and then for each CPU.
  * @late:        whose check said yes to a change that has not come to its end
@@ -46,6 +50,8 @@ struct hooks {
 	char *dir;
 	unsigned deadline_ms;
 	char txn[LS_TXN_BYTES];
+	int stop;
+	uint64_t until_ms;
 	struct names passed[HOOK_KIND_COUNT];
 	struct names late;
 };
@@ -58,9 +64,10 @@ struct hooks *hooks_new(const char *dir, unsigned deadline_ms)
 		return NULL;
 	h->deadline_ms = deadline_ms;
 	h->dir = strdup(dir);
-	if (h->dir)
+	h->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (h->dir && h->stop >= 0)
 		return h;
-	free(h);
+	hooks_free(h);
 	return NULL;
 }
 
@@ -68,8 +75,18 @@ void hooks_free(struct hooks *h)
 {
 	if (!h)
 		return;
+	if (h->stop >= 0)
+		close(h->stop);
 	free(h->dir);
 	free(h);
+}
+
+void hooks_stop(struct hooks *h, uint64_t until_ms)
+{
+	if (!h)
+		return;
+	__atomic_store_n(&h->until_ms, until_ms, __ATOMIC_SEQ_CST);
+	eventfd_write(h->stop, 1);
 }
 
 void hooks_set_txn(struct hooks *h, const char *txn)
@@ -152,18 +169,35 @@ static void list(const struct hooks *h, struct names *out)
 
 /* ---- running --------------------------------------------------------------- */
 
+/* When the agent ends: what is left of its time. Return: false if that is nothing. */
+static bool hurry(const struct hooks *h, struct hook_how *how)
+{
+	uint64_t until = __atomic_load_n(&h->until_ms, __ATOMIC_SEQ_CST), now = qmp_now_ms();
+
+	if (!until)
+		return true;
+	how->stop = -1; /* it is for the one that was running */
+	if (until > now && until - now < how->deadline_ms)
+		how->deadline_ms = (unsigned)(until - now);
+	return until > now;
+}
+
 static int run_one(const struct hooks *h, const char *name, enum hook_phase phase,
 		   const struct hook_event *ev, struct hook_answer *ret_answer)
 {
-	const struct hook_how how = {
+	struct hook_how how = {
 		.dir = h->dir,
 		.name = name,
 		.txn = ev->txn ? ev->txn : h->txn,
 		.phase = phase,
 		.deadline_ms = h->deadline_ms,
+		.stop = h->stop,
 	};
 
-	return hook_run(&how, ev, ret_answer);
+	if (hurry(h, &how))
+		return hook_run(&how, ev, ret_answer);
+	snprintf(ret_answer->message, sizeof(ret_answer->message), "not run: the agent ends");
+	return -ESHUTDOWN;
 }
 
 static void tell_one(const struct hooks *h, const char *name, enum hook_phase phase,

@@ -15,6 +15,7 @@
 #define AGENT_HOOKS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct hooks;
@@ -68,6 +69,17 @@ struct hook_event {
  */
 struct hooks *hooks_new(const char *dir, unsigned deadline_ms);
 void hooks_free(struct hooks *h);
+
+/**
+ * hooks_stop() - The agent ends: no program may outlive it
+ * @h:        may be NULL
+ * @until_ms: CLOCK_MONOTONIC; those that are still to be told what came of it have so long,
+ *            together; later ones are not run
+ *
+ * The program that runs now is killed with its group, as at its deadline, and has failed.
+ * Context: any thread.
+ */
+void hooks_stop(struct hooks *h, uint64_t until_ms);
 
 /* Whose request the transaction thread is working on; "" nobody's. */
 void hooks_set_txn(struct hooks *h, const char *txn);

@@ -28,6 +28,7 @@
 #include "work.h"
 
 #define STOP_WAIT_MS 2000 /* for the job under way when the agent is to end */
+#define STOP_HOOK_MS 1000 /* of it for hooks that are told what came of the job */
 
 /* ---- events -------------------------------------------------------------- */
 
@@ -431,6 +432,7 @@ int agent_done(struct agent *a)
 	expedite_stop(&a->expedite); /* before a job is waited for that may not end */
 	local_close(a);
 	serve_close(a);
+	hooks_stop(a->hooks, qmp_now_ms() + STOP_HOOK_MS);
 	/* A write that comes back from here on must not ask for a scan. */
 	sysfs_on_out(a->sysfs, NULL, NULL);
 	sysfs_on_write(a->sysfs, NULL, NULL);

@@ -187,9 +187,31 @@ static void test_when_a_hook_leaves_a_child_then_nobody_waits_for_it(void **stat
 
 /* ---- whose it is ----------------------------------------------------------- */
 
+/* Of the other thread; to be read when it has ended. */
+static struct ls_err refused;
+
 static void *ask_hooks(void *arg)
 {
-	return (void *)(intptr_t)hooks_check(arg, &offline_cpu3, NULL);
+	return (void *)(intptr_t)hooks_check(arg, &offline_cpu3, &refused);
+}
+
+static const char *fifo(void)
+{
+	static char path[96];
+
+	snprintf(path, sizeof(path), "%s/.fifo", t.dir);
+	return path;
+}
+
+static void make_fifo(void)
+{
+	assert_int_equal(mkfifo(fifo(), 0600), 0);
+}
+
+/* When the hook is there, which reads it. */
+static int open_fifo(void)
+{
+	return open(fifo(), O_WRONLY | O_CLOEXEC);
 }
 
 static int read_pid(const char *name)
@@ -214,17 +236,15 @@ static int read_pid(const char *name)
  */
 static void test_when_a_hook_runs_then_it_and_its_children_are_known(void **state)
 {
-	char fifo[96];
 	pthread_t thread;
 	int self, kid, fd;
 
 	(void)state;
-	snprintf(fifo, sizeof(fifo), "%s/.fifo", t.dir);
-	assert_int_equal(mkfifo(fifo, 0600), 0);
+	make_fifo();
 	put_hook("a",
 		 "cd ${0%/*}\nset -m\nsleep 1000 & echo $! >.kid\necho $$ >.self\nread x <.fifo");
 	assert_int_equal(pthread_create(&thread, NULL, ask_hooks, t.hooks), 0);
-	fd = open(fifo, O_WRONLY | O_CLOEXEC); /* when the hook is there */
+	fd = open_fifo();
 	self = read_pid(".self");
 	kid = read_pid(".kid");
 	assert_true(self > 0 && kid > 0);
@@ -236,6 +256,49 @@ static void test_when_a_hook_runs_then_it_and_its_children_are_known(void **stat
 	assert_false(hooks_is_ours(self));
 	assert_false(hooks_is_ours(kid));
 	kill(kid, SIGKILL); /* it had a process group of its own */
+}
+
+/* ---- the agent ends ---------------------------------------------------------- */
+
+#define NEWS_MS 1000 /* enough to write a line down, on a busy machine too */
+
+/* The hook that runs then is killed with its group, and has failed. */
+static void test_when_the_agent_ends_then_the_hook_that_runs_ends(void **state)
+{
+	uint64_t until = qmp_now_ms() + PATIENCE_MS;
+	pthread_t thread;
+	int kid, fd;
+	void *r;
+
+	(void)state;
+	make_fifo();
+	put_hook("a", "cd ${0%/*}\nsleep 1000 & echo $! >.kid\nread x <.fifo; wait");
+	assert_int_equal(pthread_create(&thread, NULL, ask_hooks, t.hooks), 0);
+	fd = open_fifo();
+	kid = read_pid(".kid");
+	assert_true(kid > 0 && is_alive(kid));
+	hooks_stop(t.hooks, until);
+	pthread_join(thread, &r);
+	close(fd);
+	assert_int_equal((intptr_t)r, -ECANCELED);
+	assert_string_equal(refused.text, "hook a refuses: killed: the agent ends");
+	while (is_alive(kid) && qmp_now_ms() < until)
+		sched_yield();
+	assert_false(is_alive(kid));
+}
+
+/* Those that hear what came of it are run while there is time, and have no more than that. */
+static void test_when_the_agent_ends_then_the_news_have_little_time(void **state)
+{
+	uint64_t since = qmp_now_ms();
+
+	(void)state;
+	put_hook("a", "sleep 1000");
+	hooks_stop(t.hooks, since + NEWS_MS);
+	hooks_run(t.hooks, HOOK_FAILED, &offline_cpu3);
+	assert_in_range(qmp_now_ms() - since, NEWS_MS, PATIENCE_MS - 1);
+	hooks_run(t.hooks, HOOK_FAILED, &offline_cpu3); /* none is left */
+	assert_string_equal(trace(), "a failed offline cpu 3\n");
 }
 
 int main(void)
@@ -251,6 +314,8 @@ int main(void)
 		HOOK_TEST(test_when_a_hook_hangs_then_its_group_is_killed),
 		HOOK_TEST(test_when_a_hook_leaves_a_child_then_nobody_waits_for_it),
 		HOOK_TEST(test_when_a_hook_runs_then_it_and_its_children_are_known),
+		HOOK_TEST(test_when_the_agent_ends_then_the_hook_that_runs_ends),
+		HOOK_TEST(test_when_the_agent_ends_then_the_news_have_little_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
