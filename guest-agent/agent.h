@@ -16,7 +16,7 @@
  *	incli*.c   the other end of the local socket               (another process)
  *	status.c, headroom.c  what lockstep-status says              (loop thread)
  *	auto_online.c  asks the kernel to do as the agent does       (at start)
- *	device.c, cpuhp.c, memory.c, window*.c, doctor.c           (transaction thread)
+ *	device.c, cpuhp.c, memory*.c, window*.c, doctor.c           (transaction thread)
  *	cpu_rows.c                         (transaction thread, and the CPU's worker)
  *	expedite.c                         (transaction thread; its time limit: loop thread)
  *	worker.c, workers.c, cpu_meet.c                            (one thread a CPU)

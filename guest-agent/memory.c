@@ -24,6 +24,7 @@
 
 #include "classes.h"
 #include "lock.h"
+#include "memory_why.h"
 #include "sysfs.h"
 
 #define BUSY_TRIES 5
@@ -104,7 +105,7 @@ static int set_state_locked(struct device *dev, const char *value, enum device_s
 	}
 	if (r == -EINVAL && memory_look(dev, NULL) == 0 && dev->state == want)
 		return 0;
-	return r;
+	return r < 0 && r != -EINPROGRESS ? memory_why(dev, value, r, err) : r;
 }
 
 /* The lock is ours already if this is part of a batch. */

@@ -191,6 +191,55 @@ static void test_when_einval_and_not_there_then_failure(void **state)
 	assert_int_equal(device_online(guest_block(g, 0), NULL), -EINVAL);
 }
 
+/* What the kernel may say, and the words for it on the way up and on the way down. */
+static const struct {
+	int code;
+	const char *up, *down;
+} words[] = {
+	{ EBUSY, "is being changed or removed (EBUSY): try again",
+	  "cannot be moved now (EBUSY): end" },
+	{ EAGAIN, "short of something just now (EAGAIN): try", "just now (EAGAIN): try again" },
+	{ EINVAL, "into that zone (EINVAL): try another", "two zones, and can never go offline" },
+	{ EINTR, "not done with it in time (EINTR): try",
+	  "pages moved in time (EINTR): try again" },
+	{ ENOMEM, "no free memory to describe it with (ENOMEM): free",
+	  "to move its pages to (ENOMEM)" },
+	{ EPERM, "forbids it (EPERM): grow that device", "forbids it (EPERM): shrink that device" },
+	{ EIO, "the kernel says EIO to 'online_movable'", "the kernel says EIO to 'offline': see" },
+	{ ENODEV, "memory0 is gone", "memory0 is gone" },
+};
+
+#define HOST_SHOWS 200 /* characters of it, behind "in the guest: " */
+
+static void assert_words(const struct ls_err *err, const char *stays, const char *want)
+{
+	if (!strstr(err->text, want) || strlen(err->text) > HOST_SHOWS)
+		fail_msg("\"%s\" is too long or without \"%s\"", err->text, want);
+	if (err->code != -ENODEV)
+		assert_non_null(strstr(err->text, stays));
+}
+
+/* A refusal names the block, where it stays, what happened and what to do next. */
+static void test_when_the_kernel_refuses_then_the_words_say_what_to_do(void **state)
+{
+	struct guest *g = *state;
+	struct ls_err err;
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		fake_fail(&g->kernel, STATE(0), 0, 1000, -words[i].code);
+		assert_int_equal(device_online(guest_block(g, 0), &err), -words[i].code);
+		assert_words(&err, "memory0 stays offline: ", words[i].up);
+		fake_fail(&g->kernel, "none", 0, 0, 0);
+		assert_int_equal(device_online(guest_block(g, 0), NULL), 0);
+		fake_fail(&g->kernel, STATE(0), 0, 1000, -words[i].code);
+		assert_int_equal(device_offline(guest_block(g, 0), &err), -words[i].code);
+		assert_words(&err, "memory0 stays online: ", words[i].down);
+		fake_fail(&g->kernel, "none", 0, 0, 0);
+		assert_int_equal(device_offline(guest_block(g, 0), NULL), 0);
+	}
+}
+
 /* A write that the kernel accepts and forgets is a failure, for memory as for CPUs. */
 static void test_when_the_kernel_does_nothing_then_eio(void **state)
 {
@@ -286,6 +335,7 @@ int main(void)
 		T(test_when_it_fails_otherwise_then_once_is_enough),
 		T(test_when_einval_and_already_there_then_success),
 		T(test_when_einval_and_not_there_then_failure),
+		T(test_when_the_kernel_refuses_then_the_words_say_what_to_do),
 		T(test_when_the_kernel_does_nothing_then_eio),
 		T(test_when_a_zone_is_named_then_its_word_is_written),
 		T(test_when_the_kernel_is_deaf_then_in_kernel),
