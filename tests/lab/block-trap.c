@@ -4,11 +4,14 @@
  *
  *	block-trap FIRST LAST BLOCK error FILE ERRNO COMMAND...
  *	block-trap FIRST LAST BLOCK kill COMMAND...
+ *	block-trap FIRST LAST BLOCK hold PIPE COMMAND...
  *
  * Runs COMMAND. Whoever opens memoryN/state of a block from FIRST to LAST meanwhile waits
  * until this program has seen it (fanotify): at BLOCK the number ERRNO is written to FILE, a
  * switch of the kernel's notifier-error-inject, and 0 at any other block and at the end; or
- * the opener is killed. So the kernel fails exactly this block, and nothing is left to time.
+ * the opener is killed; or it waits in the kernel, deaf to all but SIGKILL, until somebody has
+ * written to PIPE and closed it. So the kernel fails exactly this block, and nothing is left to
+ * time.
  *
  * Ends with the status of COMMAND; with 99 if BLOCK was never opened.
  */
@@ -31,14 +34,16 @@
 /**
  * struct trap - What is to happen where
  * @block:  to this block
- * @file:   the switch; NULL: the opener is killed
+ * @file:   the switch; NULL: the opener is killed or held
  * @value:  for the switch
+ * @pipe:   the opener is held until it is written to; NULL: not held
  * @caught: how often the block was opened
  */
 struct trap {
 	int block;
 	const char *file;
 	const char *value;
+	const char *pipe;
 	unsigned caught;
 };
 
@@ -84,6 +89,19 @@ static int block_of(int fd)
 	return sscanf(path, BLOCK_FILE, &block) == 1 ? block : -1;
 }
 
+/* Until whoever opened it for writing has closed it. */
+static void await(const char *pipe)
+{
+	int fd = open(pipe, O_RDONLY | O_CLOEXEC);
+	char text[64];
+
+	if (fd < 0)
+		die(pipe);
+	while (read(fd, text, sizeof(text)) > 0)
+		;
+	close(fd);
+}
+
 static void on_open(struct trap *t, const struct fanotify_event_metadata *ev)
 {
 	bool here = block_of(ev->fd) == t->block;
@@ -91,6 +109,8 @@ static void on_open(struct trap *t, const struct fanotify_event_metadata *ev)
 	t->caught += here;
 	if (t->file)
 		set_switch(t, here ? t->value : "0");
+	else if (here && t->pipe)
+		await(t->pipe);
 	else if (here)
 		kill(ev->pid, SIGKILL);
 }
@@ -143,16 +163,35 @@ static int run(struct trap *t, int fan, char **command)
 	return t->caught && WIFEXITED(status) ? WEXITSTATUS(status) : NEVER_OPENED;
 }
 
+/* Return: where the command begins; 0: that is no way to call us. */
+static int parse(int argc, char **argv, struct trap *t)
+{
+	const char *what = argc > 5 ? argv[4] : "";
+
+	*t = (struct trap){ .block = argc > 5 ? atoi(argv[3]) : 0 };
+	if (!strcmp(what, "kill"))
+		return 5;
+	if (!strcmp(what, "hold")) {
+		t->pipe = argv[5];
+		return argc > 6 ? 6 : 0;
+	}
+	if (strcmp(what, "error") || argc < 8)
+		return 0;
+	t->file = argv[5];
+	t->value = argv[6];
+	return 7;
+}
+
 int main(int argc, char **argv)
 {
-	bool kills = argc > 5 && !strcmp(argv[4], "kill");
 	struct trap t;
+	int command = parse(argc, argv, &t);
 
-	if (!kills && (argc < 8 || strcmp(argv[4], "error") != 0)) {
+	if (!command) {
 		fprintf(stderr, "usage: block-trap FIRST LAST BLOCK error FILE ERRNO COMMAND...\n"
-				"       block-trap FIRST LAST BLOCK kill COMMAND...\n");
+				"       block-trap FIRST LAST BLOCK kill COMMAND...\n"
+				"       block-trap FIRST LAST BLOCK hold PIPE COMMAND...\n");
 		return NEVER_OPENED;
 	}
-	t = (struct trap){ atoi(argv[3]), kills ? NULL : argv[5], kills ? NULL : argv[6], 0 };
-	return run(&t, mark_blocks(atoi(argv[1]), atoi(argv[2])), argv + (kills ? 5 : 7));
+	return run(&t, mark_blocks(atoi(argv[1]), atoi(argv[2])), argv + command);
 }
