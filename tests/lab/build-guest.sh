@@ -57,6 +57,8 @@ ppc64el*)
 esac
 agent=$programs/lockstep-agent-static
 trap=$programs/block-trap
+# With rdinit=/bin/init busybox's init is the first process, and starts the agent by this.
+example=$top/examples/guest/init-agent
 mkdir -p "$build/lab$sub"
 lab=$(cd "$build/lab$sub" && pwd)
 
@@ -115,6 +117,8 @@ base_cpio() {
 	done
 	install -D -m 755 -t "$root/usr/share/doc/lockstep/hooks" "$top"/examples/hooks/*
 	install -m 755 "$here/init" "$root/init"
+	install -m 755 "$example" "$root/etc/init-agent"
+	{ echo ::once:/init; sed -n 's/^#\t\(::respawn:[^ ]*\) .*/\1/p' "$example"; } >"$root/etc/inittab"
 	install -m 755 "$here/console" "$root/etc/console"
 	install -m 644 "$here/fail-common" "$root/etc/fail-common"
 	install -m 755 "$here/fail-steps" "$here/fail-blocks" "$here/race" "$trap" "$root/bin/"
@@ -130,6 +134,8 @@ agent_cpio() {
 	local root
 	root=$(mktemp -d "$lab/root.XXXXXX")
 	install -D -m 755 "$agent" "$root/bin/lockstep-agent"
+	mkdir "$root/sbin"
+	ln -s ../bin/lockstep-agent "$root/sbin/lockstep-agent"
 	pack "$root" "$lab/agent.cpio"
 	rm -rf "$root"
 }
@@ -176,7 +182,7 @@ main() {
 	fi
 	[ "$kind" != ppc64el-smt ] || newer_qemu
 	key=$release-$(sum "$here/init" "$here/console" "$here"/fail-* "$here/race" "$here/modules" "$here/build-guest.sh" \
-		"$here/functions" "$top"/examples/hooks/* "$trap" "$shell")
+		"$here/functions" "$top"/examples/hooks/* "$example" "$trap" "$shell")
 	if ! fresh "$lab/base.key" "$key"; then
 		cp "$kdir/boot/$image-$release" "$lab/vmlinuz"
 		base_cpio "$kdir" "$release"
