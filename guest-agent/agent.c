@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,31 +143,45 @@ static int usage(const char *why, const char *what)
 	return 2;
 }
 
-static int hook_ms_option(const char *text, unsigned *ret_ms)
+/* Each takes its option's argument. Return: -1 go on, else the exit status. */
+
+static int take_group(const char *text, struct agent_options *opt)
+{
+	if (local_group(text, &opt->local_gid) < 0)
+		return usage("--local-group: this guest has no group ", text);
+	return -1;
+}
+
+static int take_hook_ms(const char *text, struct agent_options *opt)
 {
 	char *end;
 	unsigned long ms = strtoul(text, &end, 10);
 
 	if (text[0] < '0' || text[0] > '9' || *end || !ms || ms > HOOK_DEADLINE_MAX)
 		return usage("--hook-ms takes a number from 1 to 600000, not ", text);
-	*ret_ms = (unsigned)ms;
+	opt->hook_ms = (unsigned)ms;
 	return -1;
 }
 
-/* Return: -1 go on, else the exit status. */
-static int parse_bound(const char *text, unsigned *ret_ms)
+static int take_guard(const char *text, struct agent_options *opt)
+{
+	if (guard_mode_parse(text, &opt->guard) < 0)
+		return usage("--guard is hold, refuse, watch or off, not ", text);
+	return -1;
+}
+
+static int take_bound(const char *text, struct agent_options *opt)
 {
 	char *end;
 	long s = strtol(text, &end, 10);
 
 	if (end == text || *end || s < 1 || s > GUARD_BOUND_MAX_MS / 1000)
 		return usage("--guard-bound is 1 to 170 seconds, not ", text);
-	*ret_ms = (unsigned)s * 1000;
+	opt->guard_bound_ms = (unsigned)s * 1000;
 	return -1;
 }
 
-/* Return: -1 go on, else the exit status. */
-static int parse_expedite(const char *text, struct agent_options *opt)
+static int take_expedite(const char *text, struct agent_options *opt)
 {
 	restore_only = !strcmp(text, "restore");
 	opt->expedite = !strcmp(text, "on");
@@ -175,49 +190,66 @@ static int parse_expedite(const char *text, struct agent_options *opt)
 	return -1;
 }
 
+static int take_auto_online(const char *text, struct agent_options *opt)
+{
+	opt->auto_online_keep = !strcmp(text, "keep");
+	if (!opt->auto_online_keep && strcmp(text, "movable"))
+		return usage("--auto-online is movable or keep, not ", text);
+	return -1;
+}
+
+/**
+ * struct taker - An option with an argument
+ * @c:    as getopt_long() returns it
+ * @text: of struct agent_options, where it is kept as it is
+ * @fn:   or takes it
+ */
+struct taker {
+	int c;
+	size_t text;
+	int (*fn)(const char *text, struct agent_options *opt);
+};
+
+/* clang-format off */
+#define TEXT(member) offsetof(struct agent_options, member), NULL
+static const struct taker takers[] = {
+	{ 'm',             TEXT(method) },
+	{ 'p',             TEXT(path) },
+	{ 't',             TEXT(state_dir) },
+	{ OPT_SYSFS,       TEXT(sysfs_root) },
+	{ OPT_HOOKS,       TEXT(hooks_dir) },
+	{ OPT_HOOK_MS,     0, take_hook_ms },
+	{ OPT_LOCAL_GROUP, 0, take_group },
+	{ OPT_GUARD,       0, take_guard },
+	{ OPT_GUARD_BOUND, 0, take_bound },
+	{ OPT_EXPEDITE,    0, take_expedite },
+	{ OPT_AUTO_ONLINE, 0, take_auto_online },
+};
+#undef TEXT
+/* clang-format on */
+
+static int take_argument(const struct taker *t, struct agent_options *opt)
+{
+	if (t->fn)
+		return t->fn(optarg, opt);
+	*(const char **)((char *)opt + t->text) = optarg;
+	return -1;
+}
+
 /* Return: -1 go on, else the exit status. */
 static int one_option(int c, struct agent_options *opt)
 {
+	size_t i;
+
+	for (i = 0; i < sizeof(takers) / sizeof(takers[0]); i++)
+		if (takers[i].c == c)
+			return take_argument(&takers[i], opt);
 	switch (c) {
-	case 'm':
-		opt->method = optarg;
-		return -1;
-	case 'p':
-		opt->path = optarg;
-		return -1;
-	case 't':
-		opt->state_dir = optarg;
-		return -1;
 	case 'v':
 		log_up_to = LOG_DEBUG;
 		return -1;
 	case OPT_SYSLOG:
 		log_to_syslog = true;
-		return -1;
-	case OPT_LOCAL_GROUP:
-		if (local_group(optarg, &opt->local_gid) < 0)
-			return usage("--local-group: this guest has no group ", optarg);
-		return -1;
-	case OPT_HOOKS:
-		opt->hooks_dir = optarg;
-		return -1;
-	case OPT_HOOK_MS:
-		return hook_ms_option(optarg, &opt->hook_ms);
-	case OPT_SYSFS:
-		opt->sysfs_root = optarg;
-		return -1;
-	case OPT_GUARD:
-		if (guard_mode_parse(optarg, &opt->guard) < 0)
-			return usage("--guard is hold, refuse, watch or off, not ", optarg);
-		return -1;
-	case OPT_GUARD_BOUND:
-		return parse_bound(optarg, &opt->guard_bound_ms);
-	case OPT_EXPEDITE:
-		return parse_expedite(optarg, opt);
-	case OPT_AUTO_ONLINE:
-		opt->auto_online_keep = !strcmp(optarg, "keep");
-		if (!opt->auto_online_keep && strcmp(optarg, "movable"))
-			return usage("--auto-online is movable or keep, not ", optarg);
 		return -1;
 	case 'V':
 		puts("lockstep-agent " LOCKSTEP_VERSION);
