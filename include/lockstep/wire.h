@@ -42,7 +42,7 @@
 	F("fixed", QMP_BOOL, 0, 0, 0, 0, "has no online file: can never go offline") \
 	F("row", QMP_STRING, 1, 1, 32, 0, "how far its table is done: offline, the last row done, online") \
 	F("target", QMP_STRING, 1, 1, 32, 0, "offline or online: where the agent's last change of it was to lead; absent: there was none") \
-	F("failed-row", QMP_STRING, 1, 1, 32, 0, "the row at which a change of it failed last; absent: none has") \
+	F("failed-row", QMP_STRING, 1, 1, 32, 0, "the row at which a change of it failed last, however many have succeeded since; absent: none has") \
 	F("failed-code", QMP_INT, 1, -4095, -1, 0, "with what: a negative errno") \
 	F("unverified", QMP_BOOL, 1, 0, 0, 0, "online, and no thread could be tied to it to show that it runs; absent: false") \
 	F("stuck", QMP_BOOL, 1, 0, 0, 0, "an undo failed, too; it stands at its row; absent: false")
