@@ -11,6 +11,10 @@ struct cpus;
 struct sysfs;
 
 #define CPU_DIR "devices/system/cpu"
+/* For the log and the doctor; of what cpu_present() returns, and LS_CPUS_MAX. */
+#define CPUS_BEYOND                                                                                \
+	"this guest has %d CPUs beyond the %d that lockstep knows: they are not shown and not "    \
+	"changed; give it no more"
 
 extern const struct device_bus cpu_bus;
 
@@ -48,7 +52,7 @@ int cpu_restart(struct device *dev, struct ls_err *err);
  *
  * Context: any thread. The kernel takes no lock to print it, so that even the loop
  *          may read it.
- * Return: 0 or -errno.
+ * Return: how many run beyond LS_CPUS_MAX, 0 as a rule; or -errno.
  */
 int cpu_mask(struct sysfs *s, struct cpus *ret_mask);
 /* The same for the CPUs that there are: on a pSeries nothing is announced when one goes. */

@@ -12,6 +12,8 @@
 
 #include <lockstep/limits.h>
 
+#define CPUS_NUMBER_MAX 65535 /* in a list; no kernel numbers CPUs that high */
+
 struct cpus {
 	uint64_t bits[LS_CPUS_MAX / 64];
 };
@@ -62,12 +64,12 @@ static inline int cpus_next(const struct cpus *s, int cpu)
  * @text:    "" is the empty set
  * @ret_set: the CPUs below LS_CPUS_MAX
  *
- * Return: 0, -EPROTO (not a list), -ERANGE (a number too large).
+ * Return: how many others the list has, 0 as a rule; -EPROTO (not a list).
  */
 static inline int cpus_parse(const char *text, struct cpus *ret_set)
 {
 	struct cpus set = { 0 };
-	long lo, hi;
+	long lo, hi, beyond = 0;
 	char *end;
 
 	while (*text && *text != '\n') {
@@ -80,14 +82,15 @@ static inline int cpus_parse(const char *text, struct cpus *ret_set)
 		}
 		if (end == text || hi < lo || (*end && *end != ',' && *end != '\n'))
 			return -EPROTO;
-		if (lo < 0 || hi >= LS_CPUS_MAX)
-			return -ERANGE;
-		for (; lo <= hi; lo++)
+		if (lo < 0 || hi > CPUS_NUMBER_MAX)
+			return -EPROTO;
+		for (; lo <= hi && lo < LS_CPUS_MAX; lo++)
 			cpus_add(&set, (int)lo);
+		beyond += hi + 1 - lo;
 		text = *end == ',' ? end + 1 : end;
 	}
 	*ret_set = set;
-	return 0;
+	return (int)beyond;
 }
 
 #endif

@@ -12,6 +12,8 @@
 #include <lockstep/log.h>
 #include <qmp.h>
 
+#include "cpu.h"
+#include "cpus.h"
 #include "device.h"
 #include "lock.h"
 #include "window.h"
@@ -68,6 +70,15 @@ static void examine_cpu(const struct doctor *d, struct device *dev)
 	       "cpu%d is %s for the driver core (cpu%d/online) but %s in the kernel's mask%s%s",
 	       dev->id, online ? "online" : "offline", dev->id, kernel ? "online" : "offline",
 	       *why ? "; healing failed: " : "", why);
+}
+
+static void examine_beyond(const struct doctor *d)
+{
+	struct cpus present;
+	int n = cpu_present(d->model->sysfs, &present);
+
+	if (n > 0)
+		report(d, "cpu", -1, false, CPUS_BEYOND, n, LS_CPUS_MAX);
 }
 
 /* ---- memory ---------------------------------------------------------------- */
@@ -135,6 +146,7 @@ static void examine(const struct doctor *d)
 
 	for (i = 0; i < cpus->n; i++)
 		examine_cpu(d, cpus->dev[i]);
+	examine_beyond(d);
 	for (i = 0; i < blocks->n; i++)
 		examine_block(d, blocks->dev[i]);
 	examine_window(d);

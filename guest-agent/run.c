@@ -20,6 +20,8 @@
 #include <qmp.h>
 
 #include "auto_online.h"
+#include "cpu.h"
+#include "cpus.h"
 #include "hooks.h"
 #include "local.h"
 #include "model.h"
@@ -371,6 +373,16 @@ static void check_rights(const char *sysfs_root)
 			    path, strerror(errno), sysfs_root);
 }
 
+/* Who misses them in the host's table finds here why. */
+static void check_beyond(struct sysfs *sysfs)
+{
+	struct cpus present;
+	int n = cpu_present(sysfs, &present);
+
+	if (n > 0)
+		log_warning(CPUS_BEYOND, n, LS_CPUS_MAX);
+}
+
 /* First of all: two agents on one state directory would be two hotplug locks and one record. */
 static int open_local(struct agent *a, const struct agent_options *opt, struct ls_err *err)
 {
@@ -408,6 +420,7 @@ static int start(struct agent *a, const struct agent_options *opt, struct ls_err
 	r = model_scan(&a->model, err);
 	if (r < 0)
 		return r;
+	check_beyond(a->sysfs);
 	window_load(&a->window, qmp_now_ms());
 	window_compare(&a->window);
 	return serve_open(a, opt, err);

@@ -150,8 +150,8 @@ static bool add_devices(struct agent *a, struct json_object *o)
 {
 	int64_t headroom = headroom_now(a->sysfs);
 	struct masks now;
-	bool fresh = work_idle(a->work) && cpu_mask(a->sysfs, &now.online) == 0 &&
-		     cpu_present(a->sysfs, &now.present) == 0;
+	bool fresh = work_idle(a->work) && cpu_mask(a->sysfs, &now.online) >= 0 &&
+		     cpu_present(a->sysfs, &now.present) >= 0;
 	bool moved = false;
 	const struct view *v;
 

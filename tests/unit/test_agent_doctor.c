@@ -272,6 +272,20 @@ static void test_when_a_write_is_out_then_it_is_named(void **state)
 		sched_yield();
 }
 
+/* More CPUs than there are numbers for: the others are managed, and the doctor says so. */
+static void test_when_there_are_too_many_cpus_then_it_is_said(void **state)
+{
+	struct guest *g = *state;
+
+	fake_put(&g->kernel, "devices/system/cpu/present", "0-1026");
+	fake_put(&g->kernel, "devices/system/cpu/online", "0-2,1024-1025");
+	assert_int_equal(visit(g, false, NULL), 0);
+	assert_int_equal(found.n, 1);
+	assert_int_equal(found.id, -1);
+	assert_non_null(strstr(found.text, "this guest has 3 CPUs beyond the 1024"));
+	assert_true(guest_cpu(g, 2)->online && guest_cpu(g, 2)->kernel);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -289,6 +303,7 @@ int main(void)
 		T(test_when_a_window_is_stale_then_it_is_named),
 		T(test_when_a_block_is_in_between_then_it_is_named),
 		T(test_when_a_write_is_out_then_it_is_named),
+		T(test_when_there_are_too_many_cpus_then_it_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

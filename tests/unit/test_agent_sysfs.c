@@ -181,8 +181,8 @@ static void test_when_files_are_many_then_a_bounded_number_is_kept(void **state)
 /* The kernel's lists, and everything that only looks like one. */
 static void test_when_a_cpu_list_is_read_then_strictly(void **state)
 {
-	static const char *const bad[] = { "x",	  "1-",	 "-1",	   "3-1",  "1,,2",
-					   "1 2", "1;2", "0-1024", "1024", "1-2-3" };
+	static const char *const bad[] = { "x",	  "1-",	 "-1",	    "3-1",   "1,,2",
+					   "1 2", "1;2", "0-65536", "65536", "1-2-3" };
 	struct cpus set;
 	size_t i;
 
@@ -190,6 +190,8 @@ static void test_when_a_cpu_list_is_read_then_strictly(void **state)
 	assert_int_equal(cpus_parse("0-2,5,63-64,1023\n", &set), 0);
 	assert_int_equal(cpus_count(&set), 7);
 	assert_true(cpus_has(&set, 64) && cpus_has(&set, 1023) && !cpus_has(&set, 3));
+	assert_int_equal(cpus_parse("1020-1027,2048\n", &set), 5); /* not ours; counted */
+	assert_int_equal(cpus_count(&set), 4);
 	assert_int_equal(cpus_parse("\n", &set), 0);
 	assert_int_equal(cpus_count(&set), 0);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
