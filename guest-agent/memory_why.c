@@ -2,7 +2,7 @@
 /*
  * Why the kernel refuses a memory block.
  *
- * An errno comes from one of few places, and each has a way out. Source: Linux 6.1,
+ * An errno comes from one of few places, and each has a way out. Source: Linux,
  * mm/memory_hotplug.c, online_pages() and offline_pages(), and their notifiers:
  *
  *	EBUSY   pages could not be isolated or moved; or a driver's veto
