@@ -127,8 +127,9 @@ static void finish(struct look *k, bool answers)
 	if (!k->vm.agent_answers && !k->vm.agent_text[0])
 		snprintf(k->vm.agent_text, sizeof(k->vm.agent_text), "%s",
 			 k->vm.run != VM_RUNNING || !hv->running ? "the guest stands still"
-			 : hv->has_agent			 ? NO_ANSWER
-								 : "it has no channel");
+			 : !hv->has_agent			 ? "it has no channel"
+			 : hv->agent_why[0]			 ? hv->agent_why
+								 : NO_ANSWER);
 	if (hv->lease_until_ms > hv_now_ms())
 		k->vm.lease_ms = hv->lease_until_ms - hv_now_ms();
 	k->tell = hv_after(hv, 0, tell, k);
@@ -153,9 +154,10 @@ static void agent_overdue(struct look *k)
 	/* What it says later belongs to nobody: begin a new session next time. */
 	if (k->guest_out)
 		drop(hv, &hv->agent);
-	agent_over(k, !hv->running		    ? "the guest stands still"
-		      : k->reopened && !hv->agent.q ? hv->agent.last.text
-						    : NO_ANSWER);
+	/* The next look does not wait, but has to say the same. */
+	snprintf(hv->agent_why, sizeof(hv->agent_why), "%.*s", (int)sizeof(hv->agent_why) - 1,
+		 k->reopened && !hv->agent.q ? hv->agent.last.text : NO_ANSWER);
+	agent_over(k, hv->running ? hv->agent_why : "the guest stands still");
 }
 
 /* QEMU's part is there, and the guest runs. */

@@ -69,7 +69,8 @@ struct query;
  * @version, @machine, @mem_boot...: fixed facts, asked once a connection
  * @slots:      by slot, as of the last look
  * @unplugs:    of memory devices that were asked for or refused; @n_unplugs of them
- * @kind:       of agent last seen; @agent_tried: whether there was time to answer once
+ * @kind:       of agent last seen; @agent_tried: whether there was time to answer once;
+ *              @agent_why: what came of the wait for it, when one was in vain
  * @running:    by the last status or event; a guest that stands still has a silent agent
  * @journal_first, @journal_seq: numbers of records in this QEMU, 0 none; @journal_known: read
  * @lease_until_ms: when the agent gives the lock or window back; 0 none held
@@ -92,6 +93,7 @@ struct hv {
 	unsigned n_unplugs;
 	enum vm_agent kind;
 	bool agent_tried, running, subscribed;
+	char agent_why[sizeof(((struct vm *)NULL)->agent_text)];
 	uint64_t lease_until_ms;
 	char lease_txn[LS_TXN_BYTES];
 	bool lease_over, lease_out;

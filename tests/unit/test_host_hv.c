@@ -396,6 +396,20 @@ static void test_when_agent_hangs_up_then_not_hammered(void **state)
 	assert_in_range(agent.opened, 2, 6);
 }
 
+/* What was wrong with it is said by the looks that do not wait for it any more, too. */
+static void test_when_agent_is_not_waited_for_then_the_reason_is_kept(void **state)
+{
+	char why[sizeof(seen.agent_text)];
+
+	(void)state;
+	agent.closes = true;
+	look();
+	memcpy(why, seen.agent_text, sizeof(why));
+	assert_memory_equal(why, agent.path, strlen(agent.path));
+	look();
+	assert_string_equal(seen.agent_text, why);
+}
+
 /* A connection that is lost says nothing: least of all that the source was not given away. */
 static void test_when_lost_before_the_last_answer_then_no_observation(void **state)
 {
@@ -536,6 +550,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(test_when_stopped_in_a_look_then_the_agent_is_not_waited_for),
 		test(test_when_agent_hangs_up_then_not_hammered),
+		test(test_when_agent_is_not_waited_for_then_the_reason_is_kept),
 		test(test_when_lost_before_the_last_answer_then_no_observation),
 		test(test_when_a_pseries_then_each_core_has_its_threads),
 		test(test_when_ids_are_large_then_slots_keep_their_order),
