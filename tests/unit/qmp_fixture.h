@@ -117,6 +117,19 @@ static inline int turn(struct qmp *q, struct ls_err *err)
 	return r;
 }
 
+/* The other side says this, and the client is content with it. */
+static inline void tell(struct qmp *q, int fd, const char *bytes)
+{
+	say(fd, bytes);
+	assert_int_equal(turn(q, NULL), 0);
+}
+
+static inline void hang_up(struct qmp *q, int fd)
+{
+	qmp_close(q);
+	close(fd);
+}
+
 #define GREETING                                                                                   \
 	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, "         \
 	"\"package\": \"\"}, \"capabilities\": [\"oob\"]}}\r\n"
@@ -127,11 +140,9 @@ static inline struct qmp *ready_by_hand(const struct qmp_options *options, int *
 	struct qmp *q = start_by_hand(options, ret_fd);
 	char buf[256];
 
-	say(*ret_fd, GREETING);
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, *ret_fd, GREETING);
 	heard(*ret_fd, buf, sizeof(buf));
-	say(*ret_fd, "{\"return\": {}, \"id\": 1}\r\n");
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, *ret_fd, "{\"return\": {}, \"id\": 1}\r\n");
 	assert_int_equal(qmp_state(q), QMP_READY);
 	return q;
 }
@@ -274,6 +285,12 @@ static inline void take_note(struct qmp *q, struct json_object *value, const str
 	note->n = qmp_get_int(value, "n", -1);
 	if (err)
 		note->err = *err;
+}
+
+/* Send a request whose answer @note takes; @ret_id may be NULL. */
+static inline void request(struct qmp *q, const char *name, struct note *note, uint64_t *ret_id)
+{
+	assert_int_equal(qmp_submit(q, name, NULL, take_note, note, NULL, ret_id), 0);
 }
 
 static inline struct json_object *object(const char *text)

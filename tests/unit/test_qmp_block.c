@@ -139,8 +139,7 @@ static void test_when_a_reply_comes_late_then_it_is_dropped(void **state)
 	assert_int_equal(qmp_command(q, "b", NULL, in_ms(HANG_MS), NULL, &v), 0);
 	assert_int_equal(qmp_get_int(v, "n", 0), 2);
 	json_object_put(v);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* A QEMU that has another client says nothing at all. */
@@ -197,8 +196,7 @@ static void test_when_the_peer_dies_in_a_command_then_returns_at_once(void **sta
 	assert_int_equal(qmp_command(q, "a", NULL, in_ms(HANG_MS), &err, NULL), -EPIPE);
 	assert_int_equal(qmp_command(q, "a", NULL, in_ms(HANG_MS), &err, NULL), -EPIPE);
 	assert_int_equal(qmp_state(q), QMP_DEAD);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* Events that came during a command are there afterwards; without one the wait ends. */
@@ -240,8 +238,7 @@ static void test_when_events_flood_then_the_reply_is_still_found(void **state)
 	say(fd, flood);
 	say(fd, "{\"return\": {}, \"id\": 1}");
 	assert_int_equal(qmp_command(q, "a", NULL, in_ms(HANG_MS), NULL, NULL), 0);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 int main(void)

@@ -17,18 +17,15 @@ static void test_when_greeted_then_negotiates_and_is_ready(void **state)
 	q = start_by_hand(NULL, &fd);
 	assert_int_equal(qmp_state(q), QMP_GREETING);
 	assert_null(qmp_greeting(q));
-	say(fd, GREETING);
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, GREETING);
 	assert_int_equal(qmp_state(q), QMP_NEGOTIATING);
 	assert_string_equal(heard(fd, buf, sizeof(buf)),
 			    "{\"execute\":\"qmp_capabilities\",\"id\":1}\n");
 	assert_int_equal(qmp_submit(q, "stop", NULL, NULL, NULL, NULL, NULL), -ENOTCONN);
-	say(fd, "{\"return\": {}, \"id\": 1}\r\n");
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, "{\"return\": {}, \"id\": 1}\r\n");
 	assert_int_equal(qmp_state(q), QMP_READY);
 	assert_non_null(qmp_get_obj(qmp_greeting(q), "QMP"));
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* The greeting in single bytes is the same greeting. */
@@ -44,8 +41,7 @@ static void test_when_greeted_byte_by_byte_then_is_ready(void **state)
 		assert_int_equal(turn(q, NULL), 0);
 	}
 	assert_int_equal(qmp_state(q), QMP_NEGOTIATING);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* Somebody who is no QMP server is told apart by what it said, and quoted safely. */
@@ -78,8 +74,7 @@ static void test_when_somebody_else_answers_then_its_words_are_quoted(void **sta
 		if (!strstr(err.text, rows[i].quoted))
 			fail_msg("%s does not quote %s", err.text, rows[i].quoted);
 		assert_memory_equal(err.text, qmp_address(q), strlen(qmp_address(q)));
-		qmp_close(q);
-		close(fd);
+		hang_up(q, fd);
 	}
 }
 
@@ -111,8 +106,7 @@ static void test_when_capabilities_are_refused_then_dies_with_the_reason(void **
 	    GREETING "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}, \"id\": 1}\n");
 	assert_int_equal(turn(q, &err), -EPROTO);
 	assert_non_null(strstr(err.text, "refused: no"));
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* OOB is there only if it was offered and asked for. */
@@ -148,9 +142,9 @@ static void test_when_events_come_then_they_are_queued_in_order(void **state)
 
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
-	say(fd, "{\"event\": \"STOP\", \"timestamp\": {\"seconds\": 3, \"microseconds\": 5}}\n"
-		"{\"event\": \"RESUME\", \"data\": {\"x\": 1}, \"timestamp\": {\"seconds\": -1}}");
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd,
+	     "{\"event\": \"STOP\", \"timestamp\": {\"seconds\": 3, \"microseconds\": 5}}\n"
+	     "{\"event\": \"RESUME\", \"data\": {\"x\": 1}, \"timestamp\": {\"seconds\": -1}}");
 	assert_int_equal(qmp_event_next(q, &e), 1);
 	assert_string_equal(e.name, "STOP");
 	assert_null(e.data);
@@ -163,8 +157,7 @@ static void test_when_events_come_then_they_are_queued_in_order(void **state)
 	assert_int_equal(e.dropped, 0);
 	qmp_event_done(&e);
 	assert_int_equal(qmp_event_next(q, &e), 0);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* A full queue loses its oldest, and says how many. */
@@ -191,8 +184,7 @@ static void test_when_nobody_fetches_events_then_the_oldest_go_and_are_counted(v
 		qmp_event_done(&e);
 	}
 	assert_int_equal(qmp_event_next(q, &e), 0);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* Few but large events are bounded, too: by their bytes. */
@@ -238,7 +230,7 @@ static void test_when_closed_inside_a_reply_then_all_pending_are_told(void **sta
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
 	for (size_t i = 0; i < COUNT(notes); i++)
-		assert_int_equal(qmp_submit(q, "a", NULL, take_note, &notes[i], NULL, NULL), 0);
+		request(q, "a", &notes[i], NULL);
 	say(fd, "{\"return\": {\"n\": 1}, \"id\": 1} {\"return\": {\"n");
 	close(fd);
 	assert_int_equal(turn(q, &err), -EPIPE);
@@ -268,13 +260,12 @@ static void test_when_a_qemu_talks_nonsense_then_dies(void **state)
 		int fd;
 
 		q = ready_by_hand(NULL, &fd);
-		assert_int_equal(qmp_submit(q, "a", NULL, take_note, &note, NULL, NULL), 0);
+		request(q, "a", &note, NULL);
 		say(fd, nonsense[i]);
 		assert_int_equal(turn(q, NULL), -EPROTO);
 		assert_int_equal(note.calls, 1);
 		assert_int_equal(note.code, -EPROTO);
-		qmp_close(q);
-		close(fd);
+		hang_up(q, fd);
 	}
 }
 
@@ -287,7 +278,7 @@ static void test_when_closed_by_us_then_no_function_is_called(void **state)
 
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
-	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &note, NULL, NULL), 0);
+	request(q, "a", &note, NULL);
 	qmp_close(q);
 	assert_int_equal(note.calls, 0);
 	close(fd);

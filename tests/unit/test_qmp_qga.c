@@ -13,15 +13,14 @@ static void test_when_an_agent_has_old_replies_then_they_are_dropped(void **stat
 
 	(void)state;
 	q = start_by_hand(&options, &fd);
-	say(fd, "rn\": {}}\n{\"return\": 5}\n{\"error\": {}}\n\xFF{\"return\": 123}\n"
-		"{\"half\": \"");
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd,
+	     "rn\": {}}\n{\"return\": 5}\n{\"error\": {}}\n\xFF{\"return\": 123}\n"
+	     "{\"half\": \"");
 	assert_int_equal(qmp_state(q), QMP_GREETING);
 	answer_sync(fd);
 	assert_int_equal(turn(q, NULL), 0);
 	assert_int_equal(qmp_state(q), QMP_READY);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* The right number without the sentinel before it is not the answer. */
@@ -39,11 +38,9 @@ static void test_when_the_sync_s_answer_has_no_sentinel_then_it_does_not_count(v
 	assert_int_equal((unsigned char)buf[0], 0xFF);
 	id = atoll(strstr(buf, "\"id\":") + 5);
 	snprintf(text, sizeof(text), "{\"return\": %lld}\n\xFF{}\n{\"return\": %lld}\n", id, id);
-	say(fd, text);
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, text);
 	assert_int_equal(qmp_state(q), QMP_GREETING);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* A QEMU monitor where an agent should be. */
@@ -59,8 +56,7 @@ static void test_when_a_qemu_is_where_an_agent_should_be_then_says_so(void **sta
 	say(fd, GREETING);
 	assert_int_equal(turn(q, &err), -EPROTO);
 	assert_non_null(strstr(err.text, "not a guest agent"));
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* Garbage or too much from an agent fails what is pending; the session goes on. */
@@ -76,21 +72,18 @@ static void test_when_an_agent_talks_nonsense_then_only_the_pending_fail(void **
 	(void)state;
 	q = agent_by_hand(&fd);
 	for (size_t i = 0; i < COUNT(nonsense); i++) {
-		assert_int_equal(qmp_submit(q, "a", NULL, take_note, &lost, NULL, NULL), 0);
-		say(fd, nonsense[i]);
-		assert_int_equal(turn(q, NULL), 0);
+		request(q, "a", &lost, NULL);
+		tell(q, fd, nonsense[i]);
 		assert_int_equal(lost.calls, i + 1);
 		assert_int_equal(lost.code, -EPROTO);
 		assert_non_null(strstr(lost.err.text, "garbage"));
 	}
-	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &next, NULL, &id), 0);
+	request(q, "a", &next, &id);
 	snprintf(text, sizeof(text), "{\"return\": {\"n\": 3}, \"id\": %llu}\n",
 		 (unsigned long long)id);
-	say(fd, text);
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, text);
 	assert_int_equal(next.n, 3);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* A new sync gives up what is pending, drops its late reply, and ends in ready again. */
@@ -104,14 +97,13 @@ static void test_when_resynced_then_the_late_reply_is_dropped(void **state)
 
 	(void)state;
 	q = agent_by_hand(&fd);
-	assert_int_equal(qmp_submit(q, "slow", NULL, take_note, &late, NULL, &id), 0);
+	request(q, "slow", &late, &id);
 	assert_int_equal(qmp_resync(q, NULL), 0);
 	assert_int_equal(qmp_state(q), QMP_GREETING);
 	assert_int_equal(late.code, -ETIMEDOUT);
 	snprintf(text, sizeof(text), "{\"return\": {\"n\": 3}, \"id\": %llu}\n",
 		 (unsigned long long)id);
-	say(fd, text);
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, text);
 	assert_int_equal(qmp_state(q), QMP_GREETING);
 	/* of what was sent, the sync is the last */
 	char buf[512];
@@ -120,12 +112,10 @@ static void test_when_resynced_then_the_late_reply_is_dropped(void **state)
 	while (strstr(sync + 1, "\"id\":"))
 		sync = strstr(sync + 1, "\"id\":");
 	snprintf(text, sizeof(text), "\xFF{\"return\": %lld}\n", atoll(sync + 5));
-	say(fd, text);
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, text);
 	assert_int_equal(qmp_state(q), QMP_READY);
 	assert_int_equal(late.calls, 1);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* A monitor cannot be synced with. */
@@ -137,8 +127,7 @@ static void test_when_a_monitor_is_resynced_then_refused(void **state)
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
 	assert_int_equal(qmp_resync(q, NULL), -EOPNOTSUPP);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 int main(void)

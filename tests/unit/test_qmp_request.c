@@ -20,7 +20,7 @@ static void test_when_replies_come_out_of_order_then_each_finds_its_request(void
 	q = ready_pair(NULL, NULL, &p);
 	notes_taken = 0;
 	for (size_t i = 0; i < COUNT(notes); i++)
-		assert_int_equal(qmp_submit(q, "later", NULL, take_note, &notes[i], NULL, NULL), 0);
+		request(q, "later", &notes[i], NULL);
 	pump(q, p);
 	assert_int_equal(n_calls_in, COUNT(notes));
 	for (size_t i = COUNT(notes); i--;) {
@@ -48,15 +48,14 @@ static void test_when_refused_then_class_and_sentence_arrive(void **state)
 
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
-	assert_int_equal(qmp_submit(q, "device_del", NULL, take_note, &note, NULL, NULL), 0);
-	say(fd, "{\"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"gone\\u001b[2J\\nold\"}, "
-		"\"id\": 1}\n");
-	assert_int_equal(turn(q, NULL), 0);
+	request(q, "device_del", &note, NULL);
+	tell(q, fd,
+	     "{\"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"gone\\u001b[2J\\nold\"}, "
+	     "\"id\": 1}\n");
 	assert_int_equal(note.code, -EREMOTEIO);
 	assert_string_equal(note.err.class, "DeviceNotFound");
 	assert_string_equal(note.err.text, "gone [2J old");
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* A cancelled request's reply goes to nobody, and to no other request. */
@@ -69,15 +68,13 @@ static void test_when_cancelled_then_the_late_reply_is_dropped(void **state)
 
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
-	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &gone, NULL, &id), 0);
-	assert_int_equal(qmp_submit(q, "b", NULL, take_note, &kept, NULL, NULL), 0);
+	request(q, "a", &gone, &id);
+	request(q, "b", &kept, NULL);
 	qmp_cancel(q, id);
-	say(fd, "{\"return\": {\"n\": 1}, \"id\": 1}{\"return\": {\"n\": 2}, \"id\": 2}");
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, "{\"return\": {\"n\": 1}, \"id\": 1}{\"return\": {\"n\": 2}, \"id\": 2}");
 	assert_int_equal(gone.calls, 0);
 	assert_int_equal(kept.n, 2);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* QMP: the number of a cancelled request is used again after its reply, not before. */
@@ -91,23 +88,20 @@ static void test_when_cancelled_then_its_number_is_not_used_before_its_reply(voi
 
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
-	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &gone, NULL, &id), 0);
+	request(q, "a", &gone, &id);
 	qmp_cancel(q, id);
-	assert_int_equal(qmp_submit(q, "b", NULL, take_note, &next, NULL, NULL), 0);
+	request(q, "b", &next, NULL);
 	assert_string_equal(heard(fd, buf, sizeof(buf)),
 			    "{\"execute\":\"a\",\"id\":1}\n{\"execute\":\"b\",\"id\":2}\n");
-	say(fd, "{\"return\": {\"n\": 1}, \"id\": 1}{\"return\": {\"n\": 2}, \"id\": 2}");
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, "{\"return\": {\"n\": 1}, \"id\": 1}{\"return\": {\"n\": 2}, \"id\": 2}");
 	assert_int_equal(gone.calls, 0);
 	assert_int_equal(next.n, 2);
-	assert_int_equal(qmp_submit(q, "c", NULL, take_note, &third, NULL, NULL), 0);
+	request(q, "c", &third, NULL);
 	assert_string_equal(heard(fd, buf, sizeof(buf)), "{\"execute\":\"c\",\"id\":1}\n");
 	qmp_cancel(q, id); /* long gone: must not hit the new owner of its number */
-	say(fd, "{\"return\": {\"n\": 3}, \"id\": 1}");
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, "{\"return\": {\"n\": 3}, \"id\": 1}");
 	assert_int_equal(third.n, 3);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* Requests that were given up count as pending until they are answered. */
@@ -125,14 +119,11 @@ static void test_when_all_are_cancelled_then_the_limit_still_holds(void **state)
 		n++;
 	}
 	assert_int_equal(n, QMP_PENDING_MAX);
-	say(fd, "{\"return\": {}, \"id\": 200}");
-	assert_int_equal(turn(q, NULL), 0);
-	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &note, NULL, &id), 0);
-	say(fd, "{\"return\": {}, \"id\": 200}");
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, "{\"return\": {}, \"id\": 200}");
+	request(q, "a", &note, &id);
+	tell(q, fd, "{\"return\": {}, \"id\": 200}");
 	assert_int_equal(note.calls, 1);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* A reply twice, or to a request that was never made, changes nothing. */
@@ -144,16 +135,14 @@ static void test_when_a_reply_has_a_wrong_id_then_nobody_gets_it(void **state)
 
 	(void)state;
 	q = ready_by_hand(NULL, &fd);
-	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &note, NULL, NULL), 0);
-	say(fd, "{\"return\": 1, \"id\": 77}{\"return\": 1}{\"return\": 1, \"id\": \"1\"}"
-		"{\"return\": 1, \"id\": -1}{\"return\": 1, \"id\": null}");
-	assert_int_equal(turn(q, NULL), 0);
+	request(q, "a", &note, NULL);
+	tell(q, fd,
+	     "{\"return\": 1, \"id\": 77}{\"return\": 1}{\"return\": 1, \"id\": \"1\"}"
+	     "{\"return\": 1, \"id\": -1}{\"return\": 1, \"id\": null}");
 	assert_int_equal(note.calls, 0);
-	say(fd, "{\"return\": 1, \"id\": 1}{\"return\": 1, \"id\": 1}");
-	assert_int_equal(turn(q, NULL), 0);
+	tell(q, fd, "{\"return\": 1, \"id\": 1}{\"return\": 1, \"id\": 1}");
 	assert_int_equal(note.calls, 1);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 static void submit_again(struct qmp *q, struct json_object *value, const struct ls_err *err,
@@ -200,8 +189,7 @@ static void test_when_arguments_are_no_json_then_nothing_is_sent(void **state)
 		assert_int_equal(err.code, -EINVAL);
 	}
 	assert_string_equal(heard(fd, buf, sizeof(buf)), "");
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* ---- limits ---------------------------------------------------------------- */
@@ -218,8 +206,7 @@ static void test_when_nothing_is_answered_then_requests_are_refused_at_the_limit
 		n++;
 	assert_int_equal(n, QMP_PENDING_MAX);
 	assert_int_equal(qmp_submit(q, "a", NULL, NULL, NULL, NULL, NULL), -ENOBUFS);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* A peer that reads nothing: so many bytes and no more; POLLOUT is asked for. */
@@ -243,8 +230,7 @@ static void test_when_the_peer_never_reads_then_sending_is_refused_at_the_limit(
 	}
 	assert_in_range(n, QMP_SEND_BYTES_MAX / sizeof(big) - 1, QMP_PENDING_MAX - 1);
 	assert_int_equal(qmp_poll_events(q), POLLIN | POLLOUT);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 /* A message over the limit ends a QMP session, with the limit in the error. */
@@ -259,14 +245,13 @@ static void test_when_a_reply_is_too_large_then_dies_with_the_limit(void **state
 
 	(void)state;
 	q = ready_by_hand(&options, &fd);
-	assert_int_equal(qmp_submit(q, "a", NULL, take_note, &note, NULL, NULL), 0);
+	request(q, "a", &note, NULL);
 	memset(big + strlen(big), 'x', 900);
 	say(fd, big);
 	assert_int_equal(turn(q, &err), -EMSGSIZE);
 	assert_non_null(strstr(err.text, "300 bytes"));
 	assert_int_equal(note.code, -EMSGSIZE);
-	qmp_close(q);
-	close(fd);
+	hang_up(q, fd);
 }
 
 int main(void)
