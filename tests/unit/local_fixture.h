@@ -76,12 +76,12 @@ static inline int setup(void **state)
 static inline int teardown(void **state)
 {
 	struct local *f = *state;
-	char command[96];
+	char rm[96];
 
 	if (end_agent(&f->base) < 0)
 		return -1;
-	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-	return system(command);
+	snprintf(rm, sizeof(rm), "rm -rf %s", f->dir);
+	return system(rm);
 }
 
 /* ---- the command in a process of its own ----------------------------------- */

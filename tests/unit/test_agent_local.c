@@ -30,7 +30,7 @@ static void need_root(void)
 /* The file is root's; and whoever gets past the file is asked for by the kernel. */
 static void test_when_another_user_connects_then_he_is_turned_away(void **state)
 {
-	static const char ask[] = "{\"execute\": \"guest-ping\"}\n";
+	static const char ping[] = "{\"execute\": \"guest-ping\"}\n";
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct local *f = *state;
 	struct stat st;
@@ -52,7 +52,7 @@ static void test_when_another_user_connects_then_he_is_turned_away(void **state)
 		if (setresuid(USER, USER, USER) < 0 ||
 		    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
 			_exit(2);
-		if (send(fd, ask, strlen(ask), MSG_NOSIGNAL) < 0)
+		if (send(fd, ping, strlen(ping), MSG_NOSIGNAL) < 0)
 			_exit(0);
 		_exit(read(fd, &byte, 1) == 1); /* closed, without a word */
 	}
