@@ -4,6 +4,7 @@
  *
  *	agent.c    options, help, the log                          (the program)
  *	run.c      one agent from start to end                     (loop thread)
+ *	news.c     what happens to devices                          (loop thread, any)
  *	serve.c    clients: virtio-serial, unix sockets, events    (loop thread)
  *	vsock.c    the way from the host by AF_VSOCK               (loop thread)
  *	ops*.c     lockstep's verbs      } admitted in the loop, worked on in the
@@ -162,13 +163,15 @@ int agent_done(struct agent *a);
 /* Act on leases that have run out, after reading what clients have sent already. */
 void agent_expire(void *agent);
 
-/* Ask for a scan by the transaction thread; many asked for at once are one. */
-void agent_scan(struct agent *a);
+/* ---- news.c --------------------------------------------------------------- */
 
 /* Tell subscribers; from any thread. */
 void agent_tell(void *agent, const struct change *change);
 /* The hotplug lock is "held" or "free" now. */
 void agent_tell_lock(struct agent *a, const char *state);
+
+/* Ask for a scan by the transaction thread; many asked for at once are one. */
+void agent_scan(struct agent *a);
 
 /* ---- serve.c -------------------------------------------------------------- */
 
