@@ -17,12 +17,12 @@ void news_uevent(struct source *src, uint32_t events);
 void news_guard(struct source *src, uint32_t events);
 
 /* The trace, for sysfs_on_write(): what is written, and under whose lock. */
-void news_write_begins(void *agent, const char *path, const char *value);
+void news_write_begins(void *arg, const char *path, const char *value);
 
 /*
  * For sysfs_on_out(): a write that is in the kernel keeps the lock; when it is back,
  * somebody must look.
  */
-void news_write_out(void *agent, int change);
+void news_write_out(void *arg, int change);
 
 #endif
