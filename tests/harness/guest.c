@@ -60,7 +60,8 @@ static const struct setting {
 	{ "slots",    SETTING_NUMBER, AT(slots),      0, 256,            "DIMM slots (4)" },
 	{ "maxmem",   SETTING_MIB,    AT(maxmem_mib), 256, GUEST_MIB_MAX, "greatest memory (8G)" },
 	{ "vmem",     SETTING_MIB,    AT(vmem_mib),   0, GUEST_MIB_MAX,  "size of virtio-mem device vmem0, 0 for none (2G; no such device on ppc64el)" },
-	{ "agent",    SETTING_AGENT,  AT(agent),      0, 0, "yes, no, qga for QEMU's own, systemd or openrc: ours under Debian's init (yes)" },
+	{ "agent",    SETTING_AGENT,  AT(agent),      0, 0, "yes, no, qga for QEMU's own, systemd or openrc: ours under Debian's init, host: ours in a guest that can be a host (yes)" },
+	{ "vsock",    SETTING_NUMBER, AT(vsock_cid),  3, 65535,          "CID of a vhost-vsock device; the agent's port is not waited for" },
 	{ "append",   SETTING_TEXT,   AT(append),     0, 0, "added to the kernel's command line" },
 	{ "disk",     SETTING_FLAG,   AT(disk),       0, 0, "a qcow2 disk, shared by all guests of the scenario that have one" },
 	{ "incoming", SETTING_FLAG,   AT(incoming),   0, 0, "a destination: paused, waits for a migration" },
@@ -92,11 +93,9 @@ static int setting_number(const struct setting *s, const char *value, void *at)
 
 static int setting_agent(const char *value, char *at)
 {
-	static const char *const names[][2] = { { "yes", "lockstep" },
-						{ "no", "none" },
-						{ "qga", "qga" },
-						{ "systemd", "systemd" },
-						{ "openrc", "openrc" } };
+	static const char *const names[][2] = { { "yes", "lockstep" },	  { "no", "none" },
+						{ "qga", "qga" },	  { "host", "host" },
+						{ "systemd", "systemd" }, { "openrc", "openrc" } };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(value, names[i][0])) {
@@ -250,7 +249,7 @@ static void argv_socket(struct argv *a, const char *id, const char *path, const 
 		 log ? log : "");
 }
 
-static void argv_channels(struct argv *a, const struct guest_paths *p)
+static void argv_channels(struct argv *a, const struct guest_config *c, const struct guest_paths *p)
 {
 	char log[LS_PATH_BYTES + 8];
 
@@ -269,6 +268,10 @@ static void argv_channels(struct argv *a, const struct guest_paths *p)
 	argv_add(a, "virtserialport,id=agentport,chardev=agent,name=org.lockstep.agent.0");
 	argv_add(a, "-serial");
 	argv_add(a, "chardev:con");
+	if (!c->vsock_cid)
+		return;
+	argv_add(a, "-device");
+	argv_add(a, "vhost-vsock-pci,id=vsock0,guest-cid=%u", c->vsock_cid);
 }
 
 void guest_argv(struct argv *a, const struct guest_config *c, const struct guest_paths *p,
@@ -277,7 +280,7 @@ void guest_argv(struct argv *a, const struct guest_config *c, const struct guest
 	argv_machine(a, c, lab);
 	argv_memory_device(a, c);
 	argv_disk(a, c, p);
-	argv_channels(a, p);
+	argv_channels(a, c, p);
 	argv_add(a, "-kernel");
 	argv_add(a, "%s/vmlinuz", lab);
 	argv_add(a, "-initrd");

@@ -23,7 +23,8 @@
  * @maxmem_mib: greatest address space for memory
  * @vmem_mib: size of the virtio-mem device vmem0, all of it unplugged; 0: no device
  * @agent:    what answers on the agent's port, and the initrd with it: "lockstep", "qga",
- *            "none", "systemd", "openrc"
+ *            "none", "host", "systemd", "openrc"
+ * @vsock_cid: of a vhost-vsock device, by which the agent is reached; 0: no device
  * @disk:     qcow2 image on virtio-blk, shared by the guests of a directory; "" none
  * @append:   added to the kernel's command line
  * @incoming: a destination: paused, waiting for a migration
@@ -32,6 +33,7 @@
 struct guest_config {
 	unsigned smp, maxcpus, threads, mem_mib, slots, maxmem_mib, vmem_mib;
 	char agent[16];
+	unsigned vsock_cid;
 	bool disk;
 	char append[256];
 	bool incoming;

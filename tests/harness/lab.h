@@ -10,11 +10,12 @@
 #include "peer.h"
 
 /* Bounds on hanging; a loaded machine under TCG needs most of them. */
-#define LAB_BOOT_MS  180000 /* process start to console */
-#define LAB_START_MS 20000  /* a saved guest back on its feet */
-#define LAB_CALL_MS  10000  /* one monitor command */
-#define LAB_ASK_MS   20000  /* one console command */
-#define LAB_AGENT_MS 10000  /* one question to an agent */
+#define LAB_BOOT_MS   180000 /* process start to console */
+#define LAB_NESTED_MS 600000 /* the same for a guest in a guest */
+#define LAB_START_MS  20000  /* a saved guest back on its feet */
+#define LAB_CALL_MS   10000  /* one monitor command */
+#define LAB_ASK_MS    20000  /* one console command */
+#define LAB_AGENT_MS  10000  /* one question to an agent */
 
 /**
  * struct lab - Where guests run
@@ -59,7 +60,7 @@ struct guest {
 /**
  * lab_build_guest() - Make what guests are made of, or see that it is up to date
  * @build: build directory
- * @with:  what else is wanted: "qga", "systemd", "openrc"; NULL: nothing
+ * @with:  what else is wanted: "qga", "host", "systemd", "openrc"; NULL: nothing
  * @err:   why not
  *
  * For the kind of guest that LOCKSTEP_GUEST names.

@@ -4,13 +4,14 @@
 # and agent. Nothing is installed; root is not needed. Everything is kept
 # and made again only when what it is made of has changed.
 #
-# usage: build-guest.sh [--with qga|systemd|openrc] [BUILD]
+# usage: build-guest.sh [--with qga|host|systemd|openrc] [BUILD]
 #
 # Makes in BUILD/lab, where BUILD is build/ unless it is named:
 #        vmlinuz
 #        initrd.none       no agent
 #        initrd.lockstep   with BUILD/lockstep-agent-static, if that exists
 #        initrd.qga        with QEMU's guest agent
+#        initrd.host       with BUILD/lockstep, QEMU and a guest of its own (build-host.sh)
 #        initrd.systemd    Debian, with BUILD/lockstep-agent under systemd
 #        initrd.openrc     the same under OpenRC (both: build-debian.sh)
 #
@@ -64,6 +65,7 @@ lab=$(cd "$build/lab$sub" && pwd)
 
 . "$here/functions"
 . "$here/build-debian.sh"
+. "$here/build-host.sh"
 
 # QEMU of backports, unpacked, and a program that starts it with its own data.
 newer_qemu() {
@@ -107,6 +109,17 @@ module_files() { # KERNEL_DIR RELEASE [MORE...]
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
+# Into ROOT, with the order for init to load them in.
+modules_into() { # ROOT KERNEL_DIR RELEASE [MORE...]
+	local root=$1
+	shift
+	mkdir -p "$root/lib/modules" "$root/etc"
+	module_files "$@" | while read -r ko; do
+		cp "$ko" "$root/lib/modules/"
+		basename "$ko"
+	done >"$root/etc/modules.order"
+}
+
 base_cpio() {
 	local kdir=$1 release=$2 root
 	root=$(mktemp -d "$lab/root.XXXXXX")
@@ -122,10 +135,7 @@ base_cpio() {
 	install -m 755 "$here/console" "$root/etc/console"
 	install -m 644 "$here/fail-common" "$root/etc/fail-common"
 	install -m 755 "$here/fail-steps" "$here/fail-blocks" "$here/race" "$trap" "$root/bin/"
-	module_files "$kdir" "$release" | while read -r ko; do
-		cp "$ko" "$root/lib/modules/"
-		basename "$ko"
-	done >"$root/etc/modules.order"
+	modules_into "$root" "$kdir" "$release"
 	pack "$root" "$lab/base.cpio"
 	rm -rf "$root"
 }
@@ -152,10 +162,7 @@ qga_cpio() {
 			cp -a "$lab/$lib"/. "$root/"
 		done
 	LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu \
-		ldd "$root/bin/qemu-ga" | grep -o '/[^ ]*' | while read -r lib; do
-		case $lib in "$root"/*) continue ;; esac
-		install -D -m 755 "$lib" "$root$lib"
-	done
+		with_libraries "$root" "$root/bin/qemu-ga"
 	pack "$root" "$lab/qga.cpio"
 	rm -rf "$root"
 }
@@ -202,6 +209,9 @@ main() {
 	qga)
 		[ -e "$lab/qga.cpio" ] || qga_cpio
 		joined qga "$lab/base.cpio" "$lab/qga.cpio"
+		;;
+	host)
+		host_initrd "$kdir" "$release"
 		;;
 	systemd | openrc)
 		debian_initrd "$with" "$kdir" "$release"
