@@ -15,8 +15,12 @@
  *	what nobody asked for is as it was before the window		(assertion)
  *	no window stays open for ever					(end states)
  *
- * Not claimed: what becomes of a user's write without the guard, while the agent is
- * dead, or while a restore is pending. Such a write is "unclear".
+ * Also while a restore is pending: whoever writes to the CPU then has the last word,
+ * and nothing is owed any more.
+ *
+ * Not claimed: what becomes of a user's write without the guard, or while the agent is
+ * dead, or of one to a CPU that is owed, if the agent is killed before it has taken note of
+ * it. Such a write is "unclear".
  *
  * docs/models.md says which function of the code each step is.
  *
@@ -28,6 +32,8 @@
  * Broken: RELEASE_FIRST the lock is held until the CPUs are restored
  * Broken: RELEASE_BEFORE_RECORD the record knows the end before the lock is free
  * Broken: CLOSE_TWICE a second close restores nothing
+ * Broken: PENDING_OVERRULES what a user sets while a restore is pending stays
+ * Broken: OLD_WISHES what a user set before a window is no wish in it
  * Broken: FORGET_WINDOW an agent that starts finds the window of the one before
  *
  * The first is the defect that the whole design is against. How it comes about is
@@ -50,12 +56,14 @@ bool alive = true, killed;
 bool held;
 mtype win = CLOSED;
 bool forced;
+bool wish; /* the guard has seen a user's write; taken and forgotten by honour() */
 #ifdef CLOSE_TWICE
 bool was_forced;
 #endif
 
 /* /run/lockstep */
-bool rec_open, rec_forced;
+mtype rec = CLOSED;
+bool rec_forced;
 
 byte refusals = 1; /* how often cpu7 may still refuse to go */
 
@@ -74,6 +82,11 @@ inline write_online(value)
 	}
 }
 
+inline save()
+{
+	d_step { rec = win; rec_forced = forced }
+}
+
 inline force()
 {
 	if
@@ -88,6 +101,28 @@ inline force()
 	   }
 	:: !forced
 	fi
+}
+
+/*
+ * What a user has written since the last time is not owed; nor, while a restore is
+ * pending, is a CPU that is offline by whoever's hand.
+ */
+inline honour()
+{
+#ifdef PENDING_OVERRULES
+	skip
+#else
+	d_step {
+		if
+		:: wish || (win == PENDING && !dev && !kern) ->
+			forced = false;
+			wish = false;
+			win = (win == PENDING -> CLOSED : win);
+			save()
+		:: else
+		fi
+	}
+#endif
 }
 
 /* Take cpu7 offline again, if we brought it online. It may refuse. */
@@ -115,11 +150,6 @@ inline restore()
 #define OPENING
 #endif
 
-inline save()
-{
-	d_step { rec_open = (win != CLOSED); rec_forced = forced }
-}
-
 inline check()
 {
 	d_step {
@@ -131,7 +161,12 @@ inline check()
 inline open_window()
 {
 	OPENING {
-		d_step { held = true; win = OPEN; forced = !dev || forced }
+		d_step { held = true; win = OPEN }
+		save();
+#ifndef OLD_WISHES
+		honour();
+#endif
+		forced = !dev || forced;
 #ifdef CLOSE_TWICE
 		was_forced = forced;
 #endif
@@ -150,6 +185,7 @@ inline close_window()
 #ifdef RELEASE_FIRST
 	held = false;
 #endif
+	honour();
 	restore();
 	d_step {
 		win = (forced -> PENDING : CLOSED);
@@ -175,10 +211,12 @@ inline load()
 		alive = true;
 		killed = false;
 #ifndef FORGET_WINDOW
-		held = rec_open;
-		win = (rec_open -> OPEN : CLOSED);
-		forced = rec_forced
+		held = (rec == OPEN);
+		forced = rec_forced && dev && kern; /* not what went while no agent ran */
+		win = (rec == PENDING && !forced -> CLOSED : rec);
+		save();
 #endif
+		wish = false
 	}
 }
 
@@ -208,14 +246,21 @@ end_idle:	if
 		:: win == OPEN -> close_window() /* expiry */
 #endif
 		:: win == PENDING -> close_window() /* lockstep-doctor with fix */
+		:: win == PENDING && (wish || !dev) -> honour() /* as after every scan */
 		fi
 	od
 }
 
 proctype agent()
 {
+	bool lost;
+
 again:	{ serve() } unless { killed };
-	d_step { alive = false; held = false; win = CLOSED; forced = false }
+	d_step {
+		lost = wish && forced;
+		alive = false; held = false; win = CLOSED; forced = false;
+		unclear = unclear || lost
+	}
 	load();
 	goto again
 }
@@ -246,7 +291,8 @@ inline user_writes(value)
 {
 	write_online(value);
 	wanted = value;
-	unclear = !guarded || !alive || win == PENDING;
+	wish = wish || (guarded && alive);
+	unclear = !guarded || !alive;
 	if
 	:: value -> printf("a user sets cpu7 online via sysfs\n")
 	:: else -> printf("a user sets cpu7 offline via sysfs\n")
@@ -281,7 +327,7 @@ init {
 	}
 	/* Everybody else has ended, and no window is open. */
 	atomic {
-		_nr_pr == 2 && win == CLOSED && !held && alive && !killed && !rec_open ->
+		_nr_pr == 2 && win == CLOSED && !held && alive && !killed && rec == CLOSED ->
 		check();
 		assert(unclear || dev == wanted)
 	}
