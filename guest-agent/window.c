@@ -79,10 +79,41 @@ static int refuse_open_locked(const struct window *w, struct ls_err *err)
 
 static void begin_locked(struct window *w, const char *txn, enum window_mode mode)
 {
+	w->before.state = w->state;
+	w->before.mode = w->mode;
+	memcpy(w->before.txn, w->txn, sizeof(w->txn));
 	w->state = WINDOW_OPEN;
 	w->mode = mode;
 	w->closing = false;
 	snprintf(w->txn, sizeof(w->txn), "%s", txn);
+}
+
+/*
+ * A refused open leaves the window to whom it was before; what it forced itself and could
+ * not undo is owed to it, if nothing was owed to anybody else.
+ */
+static void give_back_locked(struct window *w)
+{
+	if (w->state != WINDOW_CLOSED && w->before.state != WINDOW_PENDING)
+		return;
+	w->mode = w->before.mode;
+	memcpy(w->txn, w->before.txn, sizeof(w->txn));
+}
+
+/*
+ * An agent that is killed must not leave a window that the next one knows nothing of. One
+ * that keeps nothing (off) loses nothing by that.
+ */
+static int record_locked(struct window *w, struct ls_err *err)
+{
+	int r = window_save_locked(w);
+
+	if (r == 0 || w->mode == WINDOW_OFF)
+		return 0;
+	w->state = w->before.state;
+	give_back_locked(w);
+	window_save_locked(w); /* what it says is shorter: there may be room for that */
+	return window_unrecorded(w, r, err);
 }
 
 /* The lease's end may have been acted on already: then there is nothing to extend. */
@@ -94,7 +125,7 @@ static bool ours_locked(const struct window *w, const char *txn)
 int window_admit(struct window *w, const char *txn, uint64_t epoch, uint64_t lease_ms,
 		 enum window_mode mode, uint64_t now_ms, struct ls_err *err)
 {
-	int r;
+	int taken, r;
 
 	ls_guard(&w->mutex);
 	if (w->state == WINDOW_OPEN && !ours_locked(w, txn))
@@ -103,20 +134,22 @@ int window_admit(struct window *w, const char *txn, uint64_t epoch, uint64_t lea
 		w->deadline_ms = now_ms + lease_ms;
 		return 1;
 	}
-	r = lock_take(w->lock, txn, epoch, lease_ms, now_ms, err);
-	if (r < 0) {
+	taken = lock_take(w->lock, txn, epoch, lease_ms, now_ms, err);
+	if (taken < 0) {
 		window_save_locked(w); /* the epoch */
-		return r;
+		return taken;
 	}
-	if (mode == WINDOW_OFF && r == 0)
-		lock_release(w->lock, txn, NULL);
-	else if (mode != WINDOW_OFF)
-		lock_set_window(w->lock, true);
 	begin_locked(w, txn, mode);
+	r = record_locked(w, err);
+	if (taken == 0 && (r < 0 || mode == WINDOW_OFF))
+		lock_release(w->lock, txn, NULL);
+	if (r < 0)
+		return r;
+	if (mode != WINDOW_OFF)
+		lock_set_window(w->lock, true);
 	if (lease_ms > LS_LEASE_FIRST_MAX_MS)
 		lease_ms = LS_LEASE_FIRST_MAX_MS;
 	w->deadline_ms = now_ms + lease_ms;
-	window_save_locked(w);
 	return 0;
 }
 
@@ -128,27 +161,32 @@ static void tell(const struct window *w, const char *state)
 		w->model->tell(w->model->tell_arg, &c);
 }
 
-static void end(struct window *w)
+static void end(struct window *w, bool refused)
 {
 	enum window_state state;
+	enum window_mode mode;
 	char txn[LS_TXN_BYTES];
 
 	pthread_mutex_lock(&w->mutex);
 	w->state = state = cpus_count(&w->forced) ? WINDOW_PENDING : WINDOW_CLOSED;
 	w->deadline_ms = 0;
 	w->closing = false;
+	mode = w->mode;
 	memcpy(txn, w->txn, sizeof(txn));
+	if (refused)
+		give_back_locked(w);
 	/*
 	 * First the record, then the lock: an agent killed in between must not find a window
 	 * open that a user's write has come after (tests/model: RELEASE_BEFORE_RECORD).
 	 */
 	window_save_locked(w);
-	if (w->mode != WINDOW_OFF) {
+	if (mode != WINDOW_OFF) {
 		lock_set_window(w->lock, false);
 		lock_release(w->lock, txn, NULL);
 	}
 	pthread_mutex_unlock(&w->mutex);
-	log_info("window: %s, transaction %s", state_names[state], txn);
+	log_info("window: %s, transaction %s%s", state_names[state], txn,
+		 refused ? " was refused" : "");
 	tell(w, "closed");
 }
 
@@ -162,12 +200,16 @@ static void no_result(void *arg, int cpu, int code, const struct ls_err *err)
 static int open_force(struct window *w, struct window_result *result, struct ls_err *err)
 {
 	struct window_result undo = { .failed = no_result };
-	int r = window_force(w, result, err);
+	struct cpus mask;
+	int r = window_plan(w, &mask, err);
 
-	if (r < 0) {
-		window_restore(w, &undo);
-		end(w);
+	if (r == 0) {
+		r = window_force(w, &mask, result, err);
+		if (r < 0)
+			window_restore(w, &undo);
 	}
+	if (r < 0)
+		end(w, true);
 	return r;
 }
 
@@ -190,7 +232,7 @@ static int open_hooked(struct window *w, const char *txn, enum window_mode mode,
 	if (r == 0)
 		r = hook_window_opens(w->model->hooks, txn, err);
 	if (r < 0) {
-		end(w);
+		end(w, true);
 		return r;
 	}
 	if (mode == WINDOW_FORCE)
@@ -306,7 +348,7 @@ int window_close(struct window *w, const char *txn, struct window_result *result
 		window_prove(w);
 		window_restore(w, result);
 	}
-	end(w);
+	end(w, false);
 	hook_window_closed(w->model->hooks, owner);
 	if (mode != WINDOW_OFF)
 		lock_unpin(w->lock);

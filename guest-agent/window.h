@@ -56,6 +56,13 @@ const char *window_mode_name(enum window_mode m);
 /* Return: 0, -EINVAL. */
 int window_mode_parse(const char *name, enum window_mode *ret_mode, struct ls_err *err);
 
+/* What an open found. */
+struct window_before {
+	enum window_state state;
+	enum window_mode mode;
+	char txn[LS_TXN_BYTES];
+};
+
 /**
  * struct window - The window
  * @mutex:       protects the rest; a leaf but for the lock's own mutex
@@ -64,6 +71,7 @@ int window_mode_parse(const char *name, enum window_mode *ret_mode, struct ls_er
  * @txn:         who opened it, or did so last
  * @forced:      CPUs that are to be taken offline by close
  * @deadline_ms: end of the lease
+ * @before:      whose it was when the last open began: a refused one gives it back
  * @closing:     the lease's end has been acted on: a close is on its way
  * @model:       the devices
  * @lock:        the hotplug lock
@@ -79,6 +87,7 @@ struct window {
 	char txn[LS_TXN_BYTES];
 	struct cpus forced;
 	uint64_t deadline_ms;
+	struct window_before before;
 	bool closing;
 	struct model *model;
 	struct hotplug_lock *lock;
@@ -99,14 +108,17 @@ void window_done(struct window *w);
  */
 void window_load(struct window *w, uint64_t now_ms);
 
-/* Keep window and epoch on disk as they are now. */
+/* Keep window and epoch on disk as they are now: 0 or -errno, which is logged. */
 void window_save(struct window *w);
-void window_save_locked(struct window *w);
+int window_save_locked(struct window *w);
+
+/* The window is refused, because of this -errno: it, with the class NotRecorded. */
+int window_unrecorded(const struct window *w, int r, struct ls_err *err);
 
 /**
  * window_admit() - Take the lock for a window, or extend the lease of ours
  * @lease_ms: the first is cut as lock_take() does
- * @err:      WindowOpen, LockHeld, LowerEpoch
+ * @err:      WindowOpen, LockHeld, LowerEpoch, NotRecorded
  *
  * Never blocks: for the loop. window_open() follows in the transaction thread.
  * Return: 0, 1 (this transaction had it open already), -errno.
@@ -131,10 +143,11 @@ struct window_result {
  * @already: what window_admit() returned: only tell what is forced
  *
  * A CPU that SMT control forbids (EPERM) is left out; any other failure takes the
- * others back and closes the window. If the two views of a CPU disagree nothing is begun.
+ * others back and closes the window. If the two views of a CPU disagree, or the mask cannot
+ * be recorded, nothing is begun. An open that fails leaves the window to whom it was before.
  *
  * Context: transaction thread.
- * Return: 0, -errno (ForceFailed; or it was closed meanwhile: LockNotHeld).
+ * Return: 0, -errno (ForceFailed, NotRecorded; or it was closed meanwhile: LockNotHeld).
  */
 int window_open(struct window *w, const char *txn, bool already, struct window_result *result,
 		struct ls_err *err);
@@ -165,11 +178,15 @@ bool window_forget_locked(struct window *w, int cpu);
  */
 int window_can_force(struct window *w, struct ls_err *err);
 
+/* What is offline, and on record as owed before it changes: 0, or -errno (NotRecorded). */
+int window_plan(struct window *w, struct cpus *ret_mask, struct ls_err *err);
+
 /*
- * Bring online what is offline: 0, or the first -errno. The mask is then what was changed
- * all the same.
+ * Bring these online: 0, or the first -errno. What is owed is then what was changed all
+ * the same.
  */
-int window_force(struct window *w, struct window_result *result, struct ls_err *err);
+int window_force(struct window *w, const struct cpus *mask, struct window_result *result,
+		 struct ls_err *err);
 
 /*
  * Whichever side goes on: what was forced online has come along and runs. It is taken

@@ -59,14 +59,21 @@ static struct cpus offline_cpus(const struct model *m)
 }
 
 /* The mask is on disk before the first CPU of it changes. */
-static void remember(struct window *w, const struct cpus *mask)
+static int remember(struct window *w, const struct cpus *mask, struct ls_err *err)
 {
+	struct cpus before;
 	size_t i;
+	int r;
 
 	ls_guard(&w->mutex);
+	before = w->forced;
 	for (i = 0; i < sizeof(mask->bits) / sizeof(mask->bits[0]); i++)
 		w->forced.bits[i] |= mask->bits[i];
-	window_save_locked(w);
+	r = window_save_locked(w);
+	if (r == 0)
+		return 0;
+	w->forced = before;
+	return window_unrecorded(w, r, err);
 }
 
 static void forget_cpu(struct window *w, int cpu)
@@ -141,17 +148,19 @@ static int force_all(struct window *w, const struct cpus *mask, struct window_re
 	return 0;
 }
 
-int window_force(struct window *w, struct window_result *result, struct ls_err *err)
+int window_plan(struct window *w, struct cpus *ret_mask, struct ls_err *err)
 {
-	struct expedite *batch;
-	struct cpus mask;
-	int r;
-
 	window_honour(w); /* what is owed from an earlier window, and its user has taken over */
-	mask = offline_cpus(w->model);
-	remember(w, &mask);
-	batch = expedite_begin(w->model->expedite, cpus_count(&mask));
-	r = force_all(w, &mask, result, err);
+	*ret_mask = offline_cpus(w->model);
+	return remember(w, ret_mask, err);
+}
+
+int window_force(struct window *w, const struct cpus *mask, struct window_result *result,
+		 struct ls_err *err)
+{
+	struct expedite *batch = expedite_begin(w->model->expedite, cpus_count(mask));
+	int r = force_all(w, mask, result, err);
+
 	expedite_end(batch);
 	return r;
 }

@@ -11,8 +11,10 @@
 
 #include <lockstep/cleanup.h>
 #include <lockstep/log.h>
+#include <lockstep/wire.h>
 #include <qmp.h>
 
+#include "classes.h"
 #include "lock.h"
 
 static struct json_object *ints_of(const struct cpus *set)
@@ -24,10 +26,11 @@ static struct json_object *ints_of(const struct cpus *set)
 	return a;
 }
 
-void window_save_locked(struct window *w)
+int window_save_locked(struct window *w)
 {
 	struct json_object *o = json_object_new_object();
 	struct lock_view lock;
+	int r;
 
 	lock_look(w->lock, 0, &lock);
 	json_object_object_add(o, "epoch", json_object_new_int64((int64_t)lock.epoch));
@@ -35,8 +38,17 @@ void window_save_locked(struct window *w)
 	json_object_object_add(o, "mode", json_object_new_int(w->mode));
 	json_object_object_add(o, "txn", json_object_new_string(w->txn));
 	json_object_object_add(o, "forced", ints_of(&w->forced));
-	persist_save(w->persist, o);
+	r = persist_save(w->persist, o);
 	json_object_put(o);
+	return r;
+}
+
+int window_unrecorded(const struct window *w, int r, struct ls_err *err)
+{
+	return class_set(err, r, LS_CLASS_NOT_RECORDED,
+			 "the window cannot be recorded in %s: %s; nothing was changed: make the "
+			 "directory writable and free some space, or migrate with window mode off",
+			 w->persist->dir, strerror(-r));
 }
 
 void window_save(struct window *w)

@@ -200,6 +200,7 @@
 	E(CPU_FIXED, "CpuFixed", "the CPU has no online file: it can never go offline") \
 	E(LAST_CPU, "LastCpu", "the request would leave the guest without a running CPU") \
 	E(NOT_FORCED, "ForceFailed", "a CPU could not be brought online; those done were taken back, the lock is free") \
+	E(NOT_RECORDED, "NotRecorded", "the agent cannot keep a record of the window, which it would have to know after being killed; nothing was changed. Its message says what to do") \
 	E(HOOK_VETO, "HookVeto", "a program of the guest does not allow it; its message follows. See docs/hooks.md")
 
 /* clang-format on */

@@ -373,6 +373,36 @@ static void test_when_pending_then_the_next_window_restores_it(void **state)
 	assert_true(fake_agrees(&g->kernel, 6, false));
 }
 
+static void assert_owed_to(struct guest *g, const char *txn)
+{
+	struct window_view v;
+
+	window_look(&g->window, 0, &v);
+	assert_int_equal(v.state, WINDOW_PENDING);
+	assert_int_equal(v.mode, WINDOW_FORCE);
+	assert_string_equal(v.txn, txn);
+	assert_true(cpus_has(&v.forced, 6));
+	assert_false(locked(g));
+}
+
+/* An open that is refused while a restore is pending leaves it to whose it was. */
+static void test_when_pending_and_an_open_is_refused_then_it_is_owed_as_before(void **state)
+{
+	struct guest *g = *state;
+
+	open_window(g, "m1", WINDOW_FORCE, 1000, NULL);
+	fake_fail(&g->kernel, CPU(6), 0, 1, -EBUSY);
+	close_window(g, "m1", NULL);
+	g->kernel.cpu[3].kernel = false; /* out of step: refused before anything is tried */
+	assert_int_equal(open_window(g, "m2", WINDOW_FORCE, 1000, NULL), -EIO);
+	assert_owed_to(g, "m1");
+	g->kernel.cpu[3].kernel = true;
+	assert_int_equal(close_window(g, "m2", NULL), -EPERM);
+	assert_int_equal(close_window(g, "m1", NULL), 1);
+	assert_int_equal(state_of(g), WINDOW_CLOSED);
+	assert_true(fake_agrees(&g->kernel, 6, false));
+}
+
 /* Pending, and its user or another transaction sets it: nothing is owed any more. */
 static void test_when_pending_and_somebody_sets_it_then_it_stays_so(void **state)
 {
@@ -724,19 +754,88 @@ static void test_when_restarted_while_pending_then_still_pending(void **state)
 	assert_true(fake_agrees(&g->kernel, 6, false));
 }
 
+static struct rlimit room;
+
+/* Files have room for this many bytes, until leave_room(). */
+static void take_room(rlim_t bytes)
+{
+	struct rlimit less;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &room), 0);
+	less = (struct rlimit){ bytes, room.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+}
+
+static void leave_room(void)
+{
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &room), 0);
+}
+
+/* Whatever room there is: a window is recorded with its CPUs, or refused and nothing changes. */
+static void test_when_it_cannot_be_recorded_then_no_window(void **state)
+{
+	struct guest *g = *state;
+	int refused = 0, opened = 0, bytes, r;
+	struct ls_err err;
+
+	for (bytes = 1; bytes < 256; bytes++) {
+		err = (struct ls_err){ 0 };
+		g->kernel.n_writes = 0;
+		take_room((rlim_t)bytes);
+		r = open_window(g, "m1", WINDOW_FORCE, 1000, &err);
+		leave_room();
+		opened += r == 0;
+		if (r < 0) {
+			refused++;
+			assert_string_equal(err.class, LS_CLASS_NOT_RECORDED);
+			assert_non_null(strstr(err.text, dir));
+			assert_int_equal(fake_writes(&g->kernel, NULL, NULL), 0);
+			assert_false(locked(g));
+		}
+		restart(g, 0);
+		assert_int_equal(state_of(g), r < 0 ? WINDOW_CLOSED : WINDOW_OPEN);
+		assert_int_equal(close_window(g, "m1", NULL), r < 0);
+		assert_true(fake_agrees(&g->kernel, 7, false));
+	}
+	assert_true(refused > 100 && opened > 50);
+}
+
+/* What keeps nothing need not be kept: a guest whose disk is full can still migrate. */
+static void test_when_it_cannot_be_recorded_then_off_opens(void **state)
+{
+	struct guest *g = *state;
+
+	take_room(1);
+	assert_int_equal(open_window(g, "m1", WINDOW_HOLD, 1000, NULL), -EFBIG);
+	assert_false(locked(g));
+	assert_int_equal(open_window(g, "m1", WINDOW_OFF, 1000, NULL), 0);
+	leave_room();
+	assert_int_equal(close_window(g, "m1", NULL), 0);
+}
+
+/* Who had the lock before has it still, and its lease. */
+static void test_when_the_owner_of_the_lock_is_refused_then_it_keeps_it(void **state)
+{
+	struct guest *g = *state;
+
+	assert_int_equal(lock_take(&g->lock, "m1", 1, 1000, 0, NULL), 0);
+	take_room(1);
+	assert_int_equal(open_window(g, "m1", WINDOW_HOLD, 1000, NULL), -EFBIG);
+	leave_room();
+	assert_true(locked(g));
+	assert_int_equal(lock_deadline_ms(&g->lock), 1000);
+}
+
 /* No room for the record of the close: the one that says "open" does not stay. */
 static void test_when_the_close_cannot_be_saved_then_an_old_record_is_not_kept(void **state)
 {
 	struct guest *g = *state;
-	struct rlimit none, before;
 
 	open_window(g, "m1", WINDOW_FORCE, 1000, NULL);
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-	none = (struct rlimit){ 1, before.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	take_room(1);
 	close_window(g, "m1", NULL);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	leave_room();
 	restart(g, 0);
 	assert_int_equal(state_of(g), WINDOW_CLOSED);
 	assert_false(locked(g));
@@ -810,6 +909,7 @@ int main(void)
 		T(test_when_a_cpu_cannot_be_restored_then_pending),
 		T(test_when_pending_then_the_next_window_restores_it),
 		T(test_when_pending_and_somebody_sets_it_then_it_stays_so),
+		T(test_when_pending_and_an_open_is_refused_then_it_is_owed_as_before),
 		T(test_when_any_cpu_fails_at_close_then_only_it_is_pending),
 		T(test_when_the_lease_ends_then_it_is_told_once),
 		T(test_when_the_lease_ended_too_late_then_the_next_window_stays),
@@ -827,6 +927,9 @@ int main(void)
 		D(test_when_another_boot_then_the_record_is_nothing),
 		D(test_when_restarted_while_pending_then_still_pending),
 		D(test_when_the_close_cannot_be_saved_then_an_old_record_is_not_kept),
+		D(test_when_it_cannot_be_recorded_then_no_window),
+		D(test_when_it_cannot_be_recorded_then_off_opens),
+		D(test_when_the_owner_of_the_lock_is_refused_then_it_keeps_it),
 		D(test_when_the_record_is_damaged_then_closed),
 		D(test_when_a_pending_cpu_went_while_no_agent_ran_then_nothing_is_owed),
 	};
