@@ -18,6 +18,7 @@
  *	status.c, headroom.c  what lockstep-status says              (loop thread)
  *	auto_online.c  asks the kernel to do as the agent does       (at start)
  *	device.c, cpuhp.c, memory*.c, window*.c, doctor.c           (transaction thread)
+ *	uevent.c, announced.c              (counted in the loop, compared in the transaction thread)
  *	cpu_rows.c                         (transaction thread, and the CPU's worker)
  *	expedite.c                         (transaction thread; its time limit: loop thread)
  *	worker.c, workers.c, cpu_meet.c                            (one thread a CPU)

@@ -120,11 +120,13 @@ int cpu_look(struct device *dev, struct ls_err *err)
 	dev->state = cpu_state(dev);
 	if (dev->state == STATE_IN_KERNEL)
 		return 0;
+	announced_before(&dev->model->announced, &dev->announced, dev->id);
 	for (looks = 0; looks < LOOKS && r == 0 && (!looks || dev->online != dev->kernel); looks++)
 		r = read_views(dev, err);
 	if (r < 0)
 		return r;
 	dev->state = cpu_state(dev);
+	announced_after(&dev->announced, was_online != dev->online);
 	cpuhp_seen(dev, was_online != dev->online || was_kernel != dev->kernel);
 	/*
 	 * Every time: the kernel announces a CPU before it links its ACPI name to it

@@ -67,25 +67,29 @@ static int write_online(struct device *dev, bool online, struct ls_err *err)
 }
 
 /*
+ * A look before and after: what changed is told as whose it is, however the walk ends.
+ *
  * A write that the kernel accepted and that changed nothing, or one view only, is a
  * failure; what it did change is taken back before the row fails.
  */
 static int kernel_set(struct device *dev, bool online, struct ls_err *err)
 {
-	int r = write_online(dev, online, err);
+	int r, look;
 
-	if (r < 0)
-		return r;
-	r = cpu_look(dev, err);
-	if (r < 0)
-		return r;
+	device_look(dev, "foreign", NULL);
+	r = write_online(dev, online, err);
+	look = device_look_written(dev, online, r < 0 ? NULL : err);
+	if (r < 0 || look < 0)
+		return r < 0 ? r : look;
 	if (dev->online == online && dev->kernel == online)
 		return 0;
 	ls_err_set(err, -EIO,
 		   "the kernel took \"%d\", but then the driver core says %s and the mask %s",
 		   online, dev->online ? "online" : "offline", dev->kernel ? "online" : "offline");
-	if (dev->online == online)
+	if (dev->online == online) {
 		write_online(dev, !online, NULL);
+		device_look(dev, "agent", NULL);
+	}
 	return -EIO;
 }
 

@@ -29,14 +29,14 @@ const char *state_name(enum device_state s)
 	return state_names[s];
 }
 
-static void tell_change(const struct device *dev, const char *by)
+static void tell_state(const struct device *dev, bool online, const char *by)
 {
 	const struct model *m = dev->model;
 	struct change c = {
 		.kind = dev->bus->name,
 		.id = dev->id,
 		.count = 1,
-		.state = dev->online && dev->kernel ? "online" : "offline",
+		.state = online ? "online" : "offline",
 		.by = by,
 	};
 
@@ -44,19 +44,43 @@ static void tell_change(const struct device *dev, const char *by)
 		m->tell(m->tell_arg, &c);
 }
 
-/* Compared with what was known before: the bus may have looked meanwhile. */
-static int look_since(struct device *dev, bool online, bool kernel, const char *by,
-		      struct ls_err *err)
+static bool is_online(const struct device *dev)
 {
+	return dev->online && dev->kernel;
+}
+
+/* Changed and changed back between two looks: the agent itself looks after each write. */
+static void tell_unseen(struct device *dev)
+{
+	struct announced *a = &dev->model->announced;
+
+	if (!dev->known)
+		announced_begin(a, &dev->announced);
+	while (announced_unseen(a, &dev->announced)) {
+		log_info("%s%d: %s and back, by foreign", dev->bus->prefix, dev->id,
+			 is_online(dev) ? "offline" : "online");
+		tell_state(dev, !is_online(dev), "foreign");
+		tell_state(dev, is_online(dev), "foreign");
+	}
+}
+
+/* Whoever made it depends on what it is now. */
+static int look_as(struct device *dev, const char *by_online, const char *by_offline,
+		   struct ls_err *err)
+{
+	const char *by;
+	bool online = dev->online, kernel = dev->kernel;
 	int r = dev->bus->look(dev, err);
 
 	if (r < 0)
 		return r;
+	by = is_online(dev) ? by_online : by_offline;
 	if (dev->known && (online != dev->online || kernel != dev->kernel)) {
 		log_info("%s%d: %s (driver core %d, kernel %d), by %s", dev->bus->prefix, dev->id,
 			 state_name(dev->state), dev->online, dev->kernel, by);
-		tell_change(dev, by);
+		tell_state(dev, is_online(dev), by);
 	}
+	tell_unseen(dev);
 	dev->known = true;
 	return 0;
 }
@@ -71,7 +95,13 @@ int device_unread(const struct device *dev, int r, struct ls_err *err)
 
 int device_look(struct device *dev, const char *by, struct ls_err *err)
 {
-	return look_since(dev, dev->online, dev->kernel, by, err);
+	return look_as(dev, by, by, err);
+}
+
+int device_look_written(struct device *dev, bool online, struct ls_err *err)
+{
+	return online ? look_as(dev, "agent", "foreign", err)
+		      : look_as(dev, "foreign", "agent", err);
 }
 
 /* A device is where it is wanted when both views say so. */
@@ -119,7 +149,8 @@ static void leave_open(struct device *dev, bool online)
 int device_change_locked(struct device *dev, bool online, struct ls_err *err)
 {
 	int r = device_look(dev, "foreign", err);
-	bool was_online = dev->online, was_kernel = dev->kernel;
+	/* The rows of a CPU have told what they changed. */
+	const char *by = dev->bus->hooks == HOOK_CPU ? "foreign" : "agent";
 
 	lock_assert_held(dev->model->lock);
 	if (r < 0)
@@ -137,7 +168,7 @@ int device_change_locked(struct device *dev, bool online, struct ls_err *err)
 				  "kernel, which changes one at a time",
 				  dev->bus->prefix, dev->id);
 	r = online ? dev->bus->online(dev, err) : dev->bus->offline(dev, err);
-	if (look_since(dev, was_online, was_kernel, "agent", r < 0 ? NULL : err) < 0 && r >= 0)
+	if (device_look(dev, by, r < 0 ? NULL : err) < 0 && r >= 0)
 		return -ENODEV;
 	if (r < 0)
 		leave_open(dev, online);

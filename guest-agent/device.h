@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "announced.h"
 #include "cpuhp.h"
 #include "hooks.h"
 #include "memlock.h"
@@ -86,6 +87,7 @@ struct device_bus {
  * @late_online: where it was to lead
  * @online_as: memory: the value to write, set before device_online(), as the kernel's own
  * online_type
+ * @announced: CPU: how many of the announced changes were seen
  * @hp:        CPU: where its table stands
  */
 struct device {
@@ -104,6 +106,7 @@ struct device {
 	bool late;
 	bool late_online;
 	const char *online_as;
+	struct announced_cpu announced;
 	struct cpuhp_cpu hp;
 };
 
@@ -139,6 +142,7 @@ struct change {
  * @pause_ms:    between tries of a busy memory block
  * @scanned:     the first scan is over: what appears now is news
  * @stale:       somebody else has changed something since the last scan began; atomic
+ * @announced:   what the kernel has said of CPUs
  * @tell:        gets every change; any of its own locks are leaves
  * @tell_arg:    for @tell
  * @view:        the published snapshot, by RCU
@@ -158,6 +162,7 @@ struct model {
 	unsigned pause_ms;
 	bool scanned;
 	bool stale;
+	struct announced announced;
 	void (*tell)(void *arg, const struct change *change);
 	void *tell_arg;
 	struct view *view;
@@ -209,6 +214,9 @@ void device_end_late(struct device *dev);
 
 /* Look at one device; a difference is told as a change made by @by. */
 int device_look(struct device *dev, const char *by, struct ls_err *err);
+
+/* After a write: what it led to is the agent's; the contrary is somebody else's, who was faster. */
+int device_look_written(struct device *dev, bool online, struct ls_err *err);
 
 /**
  * device_unread() - What it means that a device's file cannot be read

@@ -103,7 +103,7 @@ static int set_state_locked(struct device *dev, const char *value, enum device_s
 		log_debug("memory%d: busy, try %d of %d", dev->id, tries, BUSY_TRIES);
 		pause_ms(dev->model->pause_ms);
 	}
-	if (r == -EINVAL && memory_look(dev, NULL) == 0 && dev->state == want)
+	if (r == -EINVAL && device_look(dev, "foreign", NULL) == 0 && dev->state == want)
 		return 0;
 	return r < 0 && r != -EINPROGRESS ? memory_why(dev, value, r, err) : r;
 }

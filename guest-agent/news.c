@@ -99,7 +99,7 @@ void agent_scan(struct agent *a)
 void news_uevent(struct source *src, uint32_t events)
 {
 	struct agent *a = src->arg;
-	int r = uevent_drain(src->fd);
+	int r = uevent_drain(src->fd, &a->model.announced);
 
 	(void)events;
 	if (r > 0) {

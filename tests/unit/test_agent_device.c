@@ -181,6 +181,116 @@ static void test_when_a_user_changes_a_device_then_the_scan_tells(void **state)
 	assert_int_equal(g->n_told, 2);
 }
 
+/* A user's write that changes something, and the kernel's word of it. */
+static void user_writes(struct guest *g, const char *value)
+{
+	fake_user(&g->kernel, CPU2, value);
+	announced_add(&g->model.announced, 2);
+}
+
+/* There and back between two looks: both are told, once, whenever the words come. */
+static void test_when_a_user_changes_a_cpu_and_back_then_both_are_told(void **state)
+{
+	struct guest *g = *state;
+
+	user_writes(g, "1");
+	user_writes(g, "0");
+	guest_scan(g);
+	guest_scan(g);
+	assert_int_equal(g->n_told, 2);
+	assert_string_equal(g->told[0].state, "online");
+	assert_string_equal(g->told[1].state, "offline");
+	assert_string_equal(g->told[1].by, "foreign");
+	user_writes(g, "1");
+	user_writes(g, "0");
+	fake_user(&g->kernel, CPU2, "1"); /* seen before it is announced */
+	guest_scan(g);
+	assert_int_equal(g->n_told, 3);
+	announced_add(&g->model.announced, 2);
+	guest_scan(g);
+	assert_int_equal(g->n_told, 5);
+	assert_string_equal(g->told[4].state, "online");
+}
+
+/* What the agent changes is announced, too, and told once; also what it took back. */
+static void test_when_the_agent_changes_a_cpu_then_its_announcement_is_no_news(void **state)
+{
+	struct guest *g = *state;
+
+	guest_lock(g, "t1");
+	assert_int_equal(device_online(guest_cpu(g, 2), NULL), 0);
+	announced_add(&g->model.announced, 2);
+	guest_scan(g);
+	assert_int_equal(device_offline(guest_cpu(g, 2), NULL), 0);
+	announced_add(&g->model.announced, 2);
+	guest_scan(g);
+	assert_int_equal(g->n_told, 2);
+	guest_cpu(g, 2)->hp.fail = cpuhp_row(&cpuhp_table, "ap:alive");
+	assert_true(device_online(guest_cpu(g, 2), NULL) < 0);
+	announced_add(&g->model.announced, 2);
+	announced_add(&g->model.announced, 2);
+	guest_scan(g);
+	assert_int_equal(g->n_told, 4);
+	assert_string_equal(g->told[3].state, "offline");
+	assert_string_equal(g->told[3].by, "agent");
+	assert_int_equal(fake_writes(&g->kernel, CPU2, NULL), 4);
+	guest_unlock(g, "t1");
+}
+
+/* Between a write and the look after it somebody else may have been faster. */
+static void test_when_somebody_is_faster_then_it_is_foreign(void **state)
+{
+	struct guest *g = *state;
+
+	fake_user(&g->kernel, CPU2, "1");
+	assert_int_equal(device_look_written(guest_cpu(g, 2), true, NULL), 0);
+	fake_user(&g->kernel, CPU2, "0");
+	assert_int_equal(device_look_written(guest_cpu(g, 2), true, NULL), 0);
+	assert_int_equal(g->n_told, 2);
+	assert_string_equal(g->told[0].by, "agent");
+	assert_string_equal(g->told[1].by, "foreign");
+}
+
+/* A number may have had another CPU before: what was announced of that is no news of this one. */
+static void test_when_a_cpu_comes_then_what_was_announced_before_is_over(void **state)
+{
+	struct guest *g = *state;
+	int i;
+
+	for (i = 0; i < 6; i++)
+		announced_add(&g->model.announced, 9);
+	g->kernel.cpu[9].present = true;
+	guest_scan(g);
+	guest_scan(g);
+	assert_int_equal(g->n_told, 1);
+	assert_string_equal(g->told[0].state, "present");
+}
+
+/* One announcement more or less than changes, and lost ones: no change is made up. */
+static void test_when_announcements_are_lost_then_no_change_is_made_up(void **state)
+{
+	struct guest *g = *state;
+	int i;
+
+	announced_add(&g->model.announced, 2); /* of a change before the first look */
+	guest_scan(g);
+	assert_int_equal(g->n_told, 0);
+	user_writes(g, "1");
+	guest_scan(g);
+	assert_int_equal(g->n_told, 1);
+	for (i = 0; i < 5; i++)
+		fake_user(&g->kernel, CPU2, i % 2 ? "1" : "0");
+	announced_add(&g->model.announced, 2);
+	announced_add(&g->model.announced, 2);
+	announced_add(&g->model.announced, -1);
+	guest_scan(g);
+	assert_int_equal(g->n_told, 2);
+	user_writes(g, "1");
+	user_writes(g, "0");
+	guest_scan(g);
+	assert_int_equal(g->n_told, 4);
+}
+
 /* Devices that come and go are told, and found, by the next scan. */
 static void test_when_devices_come_and_go_then_the_scan_tells(void **state)
 {
@@ -344,6 +454,11 @@ int main(void)
 		T(test_when_fixed_then_offline_is_refused),
 		T(test_when_locks_are_not_held_in_order_then_it_is_our_bug),
 		T(test_when_a_user_changes_a_device_then_the_scan_tells),
+		T(test_when_a_user_changes_a_cpu_and_back_then_both_are_told),
+		T(test_when_the_agent_changes_a_cpu_then_its_announcement_is_no_news),
+		T(test_when_somebody_is_faster_then_it_is_foreign),
+		T(test_when_a_cpu_comes_then_what_was_announced_before_is_over),
+		T(test_when_announcements_are_lost_then_no_change_is_made_up),
 		T(test_when_devices_come_and_go_then_the_scan_tells),
 		T(test_when_a_device_cannot_be_read_then_it_stays_as_it_was),
 		T(test_when_a_new_device_cannot_be_read_then_it_comes_later),

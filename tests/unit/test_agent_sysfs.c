@@ -213,6 +213,24 @@ static void test_when_a_uevent_comes_then_its_subsystem_decides(void **state)
 	assert_false(uevent_matters("", 0));
 }
 
+/* A CPU's own word that it came or went; who makes the kernel say so, or says it, is no CPU. */
+static void test_when_a_cpu_changes_then_its_uevent_names_it(void **state)
+{
+#define CPU_DEVICE "/devices/system/cpu/cpu"
+	(void)state;
+	assert_int_equal(uevent_cpu(UEVENT("online@" CPU_DEVICE "3\0SUBSYSTEM=cpu")), 3);
+	assert_int_equal(uevent_cpu(UEVENT("offline@" CPU_DEVICE "1023")), 1023);
+	assert_int_equal(uevent_cpu(UEVENT("offline@" CPU_DEVICE "1024")), -1);
+	assert_int_equal(uevent_cpu(UEVENT("offline@" CPU_DEVICE "99999999999999999999")), -1);
+	assert_int_equal(uevent_cpu(UEVENT("offline@" CPU_DEVICE "-1")), -1);
+	assert_int_equal(uevent_cpu(UEVENT("offline@" CPU_DEVICE "3/cache")), -1);
+	assert_int_equal(uevent_cpu(UEVENT("add@" CPU_DEVICE "3")), -1);
+	assert_int_equal(uevent_cpu(UEVENT("online@/devices/system/memory/memory3")), -1);
+	assert_int_equal(uevent_cpu(UEVENT("online@" CPU_DEVICE "3\0SYNTH_UUID=0")), -1);
+	assert_int_equal(uevent_cpu("online@" CPU_DEVICE "3", 31), -1); /* no NUL: cut short */
+	assert_int_equal(uevent_cpu("", 0), -1);
+}
+
 /* A write that is out pins nobody for ever: it comes back, and is told both times. */
 static int outs;
 
@@ -252,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_when_files_are_many_then_a_bounded_number_is_kept),
 		cmocka_unit_test(test_when_a_cpu_list_is_read_then_strictly),
 		cmocka_unit_test(test_when_a_uevent_comes_then_its_subsystem_decides),
+		cmocka_unit_test(test_when_a_cpu_changes_then_its_uevent_names_it),
 		cmocka_unit_test(test_when_a_write_goes_out_then_it_is_told_and_comes_back),
 	};
 
