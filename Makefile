@@ -87,7 +87,8 @@ $(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
 # test_daemon_*, test_store_*.
 unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/fake_sysfs.c \
             tests/unit/agent_client.c,\
-            $(if $(filter test_core_%,$(1)),$(CORE_SRC) $(wildcard tests/unit/world*.c),\
+            $(if $(filter test_core_%,$(1)),$(CORE_SRC) $(wildcard tests/sim/world*.c) \
+            tests/unit/world_failed.c,\
             $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC),\
             $(if $(filter test_daemon_%,$(1)),$(DAEM_SRC) $(COORD_SRC) $(CORE_SRC),\
             $(if $(filter test_store_%,$(1)),$(STORE_SRC) $(wildcard tests/unit/disk*.c)))))))

@@ -7,7 +7,7 @@
 #ifndef STORY_FIXTURE_H
 #define STORY_FIXTURE_H
 
-#include "world.h"
+#include "../sim/world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

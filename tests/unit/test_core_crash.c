@@ -3,7 +3,7 @@
  * The engine hit at every point: each scenario, each action, each fault. Every cell
  * must end in a named end, and in a world that fits it.
  */
-#include "world.h"
+#include "../sim/world.h"
 
 #include <stdarg.h>
 #include <stddef.h>

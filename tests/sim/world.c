@@ -11,10 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-
 #define STEPS_MAX 20000 /* of one transaction: more is a loop */
 #define TIME_MAX  1800000
 
@@ -28,11 +24,30 @@ void world_say(struct world *w, const char *fmt, ...)
 	va_end(ap);
 }
 
+void world_fail(const struct world *w, const char *fmt, ...)
+{
+	char why[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	world_failed(w, why);
+}
+
+void world_record(const struct world *w, struct txn **ret_txn)
+{
+	struct ls_err err = { 0 };
+
+	if (txn_load(w->disk, &err, ret_txn) < 0)
+		world_fail(w, "the disk has no good record: %s", err.text);
+}
+
 /* ---- time -------------------------------------------------------------- */
 
 void world_later(struct world *w, uint64_t in_ms, struct later l)
 {
-	assert_true(w->n_later < W_LATER);
+	assert(w->n_later < W_LATER);
 	l.at_ms = w->now_ms + in_ms;
 	l.number = ++w->number;
 	w->later[w->n_later++] = l;
@@ -103,10 +118,10 @@ enum txn_end world_run(struct world *w)
 	w->steps = 0;
 	while (!w->over && !w->dead) {
 		if (!step(w, UINT64_MAX))
-			fail_msg("it waits for ever\n%s", w->trace);
+			world_fail(w, "it waits for ever");
 		if (++w->steps > STEPS_MAX || w->now_ms > TIME_MAX)
-			fail_msg("it does not end: %u steps, %llu ms\n%s", w->steps,
-				 (unsigned long long)w->now_ms, w->trace);
+			world_fail(w, "it does not end: %u steps, %llu ms", w->steps,
+				   (unsigned long long)w->now_ms);
 	}
 	end = w->over ? w->t->end : END_NONE;
 	world_bury(w);
@@ -129,7 +144,7 @@ void world_begin(struct world *w, struct txn *t)
 	w->over = w->dead = false;
 	w->actions = w->asks = w->writes = 0;
 	w->e = engine_new(t, w->now_ms, 0);
-	assert_non_null(w->e);
+	assert(w->e);
 	world_drain(w);
 }
 
@@ -141,7 +156,7 @@ bool world_restart(struct world *w, bool take_back)
 	w->crash_at = w->cancel_at = w->lose_at = w->fail_write = w->fault_at = 0;
 	if (!w->disk[0])
 		return false;
-	assert_int_equal(txn_load(w->disk, NULL, &t), 0);
+	world_record(w, &t);
 	world_say(w, "another takes over%s\n", take_back ? ", and takes it back" : "");
 	memcpy(before, w->before, sizeof(before));
 	world_begin(w, t);
@@ -158,7 +173,7 @@ struct world *world_new(void)
 	struct world *w = calloc(1, sizeof(*w));
 	struct w_qemu *q;
 
-	assert_non_null(w);
+	assert(w);
 	w->now_ms = 1000;
 	w->agent = AGENT_LOCKSTEP;
 	q = &w->qemu[SIDE_SRC];

@@ -4,14 +4,9 @@
  */
 #include "world.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 
 bool world_is_silent(const struct world *w, enum side side)
 {

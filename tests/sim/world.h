@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A small world in virtual time, for tests of the engine: two QEMUs, a guest, its
- * agent, a journal, and a coordinator that carries out what the engine asks for.
+ * A small world in virtual time, for unit tests of the engine and for the simulation:
+ * two QEMUs, a guest, its agent, a journal, and a coordinator that carries out what the
+ * engine asks for.
  *
  * Nothing is done at once. A vCPU is plugged before the guest knows it, an unplug is
  * accepted and then done, refused or forgotten, memory comes and goes block by block,
@@ -187,6 +188,13 @@ void world_check_old_is_there(struct world *w);
 
 void world_say(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A rule does not hold: the run ends here. */
+_Noreturn void world_fail(const struct world *w, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* What that means to whoever runs the world: tests/unit/world_failed.c, sim.c. */
+_Noreturn void world_failed(const struct world *w, const char *why);
+
 /**
  * struct scenario - Something that a user wants, and a guest to want it of
  * @removes: the guest is asked for devices, and may keep us waiting
@@ -216,6 +224,7 @@ void world_drain(struct world *w);
 void world_begin(struct world *w, struct txn *t);
 void world_bury(struct world *w);
 void world_forget(struct world *w, bool line_only);
+void world_record(const struct world *w, struct txn **ret_txn);
 bool world_is_silent(const struct world *w, enum side side);
 void world_forget_view(struct world *w);
 void world_later(struct world *w, uint64_t in_ms, struct later l);

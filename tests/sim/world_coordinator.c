@@ -6,14 +6,9 @@
 #include "world.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 
 #define LOOK_MS	  2 /* from the request to the moment that is seen */
 #define ANSWER_MS 3 /* from there to the one who asked */
@@ -112,7 +107,8 @@ static void do_write(struct world *w, const struct action *a)
 	struct later l = { .fn = on_written, .coordinator = true, .req = a->req };
 
 	w->writes++;
-	assert_true(txn_save(w->t, w->writing, sizeof(w->writing)) > 0);
+	if (txn_save(w->t, w->writing, sizeof(w->writing)) <= 0)
+		world_fail(w, "the transaction has no record");
 	w->written_ahead = true;
 	if (w->writes == w->fail_write || (w->fail_writes && w->writes > w->fail_write))
 		ls_err_set(&l.err, -ENOSPC, "no space left on the journal's disk");
@@ -126,13 +122,13 @@ static void check_on_record(struct world *w)
 	unsigned row = (unsigned)(r - w->t->table->rows);
 	struct txn *disk = NULL;
 
-	if (r->journalled && w->t->end == END_NONE && !w->fail_write)
-		assert_true(w->disk[0]);
+	if (r->journalled && w->t->end == END_NONE && !w->fail_write && !w->disk[0])
+		world_fail(w, "%s was asked for before anything was on record", r->name);
 	if (row < w->t->table->holds || w->fail_write)
 		return;
-	assert_int_equal(txn_load(w->disk, NULL, &disk), 0);
+	world_record(w, &disk);
 	if (!(disk->entered & 1u << row) || disk->walk.rollback != w->t->walk.rollback)
-		fail_msg("row %s was asked for before it was on record", r->name);
+		world_fail(w, "row %s was asked for before it was on record", r->name);
 	txn_free(disk);
 }
 

@@ -4,11 +4,7 @@
  */
 #include "world.h"
 
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <setjmp.h>
-#include <cmocka.h>
 
 /* ---- wishes -------------------------------------------------------------- */
 
@@ -200,7 +196,7 @@ void world_wish(struct world *w, const struct scenario *s)
 	struct ls_err err = { 0 };
 
 	if (s->wish(w, &err))
-		fail_msg("%s: not even begun: %s", s->name, err.text);
+		world_fail(w, "%s: not even begun: %s", s->name, err.text);
 }
 
 struct world *world_with(const struct scenario *s)
