@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include <json-c/json.h>
-#include <lockstep/log.h>
 
 #include "cli.h"
+#include "daemon_log.h"
 #include "store.h"
 
 /* ---- errors -------------------------------------------------------------------- */
@@ -134,6 +134,7 @@ static void wish(struct qmp_call *call, struct json_object *args, struct daemon 
 				.timeout_ms = (unsigned)qmp_get_int(args, "timeout-ms", 0) };
 	struct lane *l = find(call, args, d);
 	char id[LS_TXN_BYTES], text[48];
+	struct log_about about = { .message = LOG_ASKED, .txn = id };
 	struct ls_err err;
 	int r;
 
@@ -146,8 +147,9 @@ static void wish(struct qmp_call *call, struct json_object *args, struct daemon 
 		return;
 	}
 	wish_text(&job.wish, text, sizeof(text));
-	log_info("%s %s: %s, asked by uid %u, pid %d", lane_guest(l)->name, id, text,
-		 (unsigned)client_of(call)->who.uid, (int)client_of(call)->who.pid);
+	about.guest = lane_guest(l)->name;
+	log_about(LOG_INFO, &about, "%s, asked by uid %u, pid %d", text,
+		  (unsigned)client_of(call)->who.uid, (int)client_of(call)->who.pid);
 	remember(d->ctl, call, id);
 }
 

@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include <lockstep/cleanup.h>
-#include <lockstep/log.h>
 
 #include "claim.h"
 #include "ctl.h"
+#include "daemon_log.h"
 #include "journal.h"
 
 /* ---- what is on disk --------------------------------------------------------- */
@@ -128,6 +128,7 @@ struct lane *daemon_find(const struct daemon *d, const char *name)
 static int begin(struct daemon *d, const struct guest *g)
 {
 	const struct lane_ops ops = { ctl_event, journal_record, journal_ready, d };
+	const struct log_about about = { .message = LOG_GUESTS, .guest = g->name };
 	struct lane **more = realloc(d->lanes, (d->n_lanes + 1) * sizeof(*more)), *l;
 
 	if (!more)
@@ -137,13 +138,16 @@ static int begin(struct daemon *d, const struct guest *g)
 	if (!l)
 		return -ENOMEM;
 	d->lanes[d->n_lanes++] = l;
-	log_info("%s: added, %s", g->name, g->qmp);
+	log_about(LOG_INFO, &about, "added, %s", g->qmp);
 	return 0;
 }
 
 static void end(struct daemon *d, unsigned i)
 {
-	log_info("%s: removed", lane_guest(d->lanes[i])->name);
+	const struct log_about about = { .message = LOG_GUESTS,
+					 .guest = lane_guest(d->lanes[i])->name };
+
+	log_about(LOG_INFO, &about, "removed");
 	lane_free(d->lanes[i]);
 	d->lanes[i] = d->lanes[--d->n_lanes];
 }

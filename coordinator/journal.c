@@ -12,6 +12,7 @@
 #include <lockstep/log.h>
 
 #include "daemon.h"
+#include "daemon_log.h"
 
 #define QUEUE_JOBS  4096
 #define QUEUE_BYTES (64u << 20) /* a record has at most TXN_RECORD_MAX */
@@ -90,6 +91,7 @@ void journal_record(void *arg, const struct lane *l, const struct lane_record *r
 static int on_open(void *arg, const struct store_txn *t)
 {
 	struct daemon *d = arg;
+	const struct log_about about = { LOG_INTERRUPTED, t->guest, t->id, NULL, NULL };
 	struct leftover *o = calloc(1, sizeof(*o));
 
 	if (!o)
@@ -101,7 +103,7 @@ static int on_open(void *arg, const struct store_txn *t)
 	o->text = strdup(t->text ? t->text : "");
 	o->next = d->leftovers;
 	d->leftovers = o;
-	log_warning("%s %s: %s was interrupted", t->guest, t->id, t->op);
+	log_about(LOG_WARNING, &about, "%s was interrupted", t->op);
 	return o->text ? 0 : -ENOMEM;
 }
 

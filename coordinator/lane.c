@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include <json-c/json.h>
-#include <lockstep/log.h>
 #include <qmp.h>
 
 #include "cli.h"
+#include "daemon_log.h"
 #include "lane_private.h"
 #include "report.h"
 
@@ -37,7 +37,9 @@ static void emit(struct lane *l, const struct job *q, struct json_object *o)
 
 static void emit_error(struct lane *l, const struct job *q, int code, const struct ls_err *err)
 {
-	log_info("%s %s: refused: %s", l->guest.name, q->job.id, err->text);
+	const struct log_about about = { LOG_REFUSED, l->guest.name, q->job.id, NULL, err };
+
+	log_about(LOG_INFO, &about, "refused: %s", err->text);
 	emit(l, q, report_error(code, err));
 }
 
@@ -45,9 +47,10 @@ void lane_tell(void *arg, const struct txn *t, const struct action *a)
 {
 	struct lane *l = arg;
 	struct json_object *o = report_tell(t, a);
+	const struct log_about about = { LOG_ROW, l->guest.name, t->id, a->row, NULL };
 
-	log_info("%s %s %s: %s %s (%llu ms)", l->guest.name, t->id, a->row ? a->row : "",
-		 qmp_get_str(o, "event", ""), a->text, (unsigned long long)a->took_ms);
+	log_about(LOG_INFO, &about, "%s %s (%llu ms)", qmp_get_str(o, "event", ""), a->text,
+		  (unsigned long long)a->took_ms);
 	emit(l, l->running, o);
 }
 
@@ -146,8 +149,10 @@ static void on_now(void *arg)
 static void on_ended(void *arg, struct txn *t)
 {
 	struct lane *l = arg;
+	const struct log_about about = { LOG_ENDED, l->guest.name, t->id, NULL,
+					 t->end == END_DONE ? NULL : &t->reason };
 
-	log_info("%s %s: %s %s", l->guest.name, t->id, txn_end_name(t->end), t->reason.text);
+	log_about(LOG_INFO, &about, "%s %s", txn_end_name(t->end), t->reason.text);
 	emit(l, l->running, report_ended(l->guest.name, t));
 	run_look_start(l->run, on_now, l);
 }

@@ -17,10 +17,10 @@
 #include <sys/wait.h>
 
 #include <json-c/json.h>
-#include <lockstep/log.h>
 #include <qmp.h>
 
 #include "cli.h"
+#include "daemon_log.h"
 #include "hv.h"
 
 #define HINT_MS 200 /* hints come in bursts: one look for all of them */
@@ -45,8 +45,10 @@ static void set_timer(struct lane *l, unsigned ms, sd_event_time_handler_t fn)
 /* The claim goes at once: somebody else may have the guest while we have not. */
 static void away(struct lane *l, const struct ls_err *why)
 {
+	const struct log_about about = { LOG_AWAY, l->guest.name, NULL, NULL, why };
+
 	if (strcmp(l->why.text, why->text))
-		log_warning("%s: %s", l->guest.name, why->text);
+		log_about(LOG_WARNING, &about, "%s", why->text);
 	l->why = *why;
 	l->state = LANE_AWAY;
 	l->claim = claim_drop(l->claim);
@@ -134,10 +136,12 @@ static int on_recover(sd_event_source *s, uint64_t now, void *arg)
 
 static void ready(struct lane *l)
 {
+	const struct log_about about = { .message = LOG_READY, .guest = l->guest.name };
+
 	l->state = LANE_READY;
 	l->why = (struct ls_err){ 0 };
 	l->retry_ms = LANE_RETRY_MS;
-	log_info("%s: ready", l->guest.name);
+	log_about(LOG_INFO, &about, "ready");
 	if (l->ops.ready)
 		l->ops.ready(l->ops.arg, l, l->recovered);
 	l->recovered = false;
@@ -148,12 +152,13 @@ static void on_record(void *arg, struct json_object *value, const struct ls_err 
 {
 	struct lane *l = arg;
 	const struct vm *vm = &run_view(l->run)->vm[SIDE_SRC];
+	const struct log_about about = { .message = LOG_INTERRUPTED, .guest = l->guest.name };
 
 	if (err) {
 		away(l, err);
 	} else if (value || vm->claimed_by[0]) {
-		log_warning("%s: an interrupted transaction is on record: recovering",
-			    l->guest.name);
+		log_about(LOG_WARNING, &about,
+			  "an interrupted transaction is on record: recovering");
 		l->state = LANE_RECOVERING;
 		ls_err_set(&l->why, -EBUSY, "what was interrupted is being ended");
 		set_timer(l, 0, on_recover);

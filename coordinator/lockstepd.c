@@ -15,16 +15,16 @@
 #include <lockstep/log.h>
 #include <qmp.h>
 #include <systemd/sd-daemon.h>
-#include <systemd/sd-journal.h>
 
 #include "ctl.h"
+#include "daemon_log.h"
 #include "session.h"
 
 #define LOG_BYTES 1024
 
 /* ---- the log ------------------------------------------------------------------- */
 
-/* A line begins with the guest it is about, if there is one: "vm7: ...", "vm7 TXN ...". */
+/* What is about a guest comes through log_about(). */
 void log_sink(int priority, const char *fmt, ...)
 {
 	char line[LOG_BYTES];
@@ -35,11 +35,11 @@ void log_sink(int priority, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	if (getenv("JOURNAL_STREAM"))
-		sd_journal_send("PRIORITY=%d", priority, "MESSAGE=%s", line,
-				"LOCKSTEP_SUBJECT=%.*s", (int)strcspn(line, " :"), line, NULL);
-	else
-		fprintf(stderr, "lockstepd: %s\n", line);
+	if (log_journal(priority, NULL, line))
+		return;
+	fputs("lockstepd: ", stderr);
+	cli_put(stderr, line); /* it may have words of a guest's */
+	fputc('\n', stderr);
 }
 
 /* ---- stopping and reloading ------------------------------------------------------- */
