@@ -56,6 +56,7 @@ enum exit_code {
  * @fix:        doctor: heal
  * @to:         migrate: the destination, as typed; @window: force, hold or off
  * @watcher:    in a migration's own process: where reports go; -1: they are shown here
+ * @word:       what stood before the guest, e.g. "online" of "cpu online"
  * @args:       what is left after the guest's name, @n_args of them
  * @bad:        the first mistake among the options
  */
@@ -69,6 +70,7 @@ struct cli {
 	bool fix;
 	const char *to, *window;
 	int watcher;
+	const char *word;
 	char **args;
 	int n_args;
 	struct ls_err bad;
@@ -88,7 +90,8 @@ struct command {
 	int (*run)(struct cli *cli);
 };
 
-extern const struct command cmd_status, cmd_vcpus, cmd_memory, cmd_migrate, cmd_doctor, cmd_recover;
+extern const struct command cmd_status, cmd_vcpus, cmd_memory, cmd_cpu;
+extern const struct command cmd_migrate, cmd_doctor, cmd_recover;
 extern const struct command cmd_list, cmd_add, cmd_remove, cmd_watch, cmd_txn;
 
 /* Options that every command has, as an argp child: --qmp, --agent, --json, ... */
@@ -112,6 +115,9 @@ void cli_put(FILE *f, const char *text);
 
 /* A mistake among the options: told after all of them are read, as JSON if they say so. */
 void cli_bad_option(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* cmd_change.c: what is wished is planned, done and told. Return: an exit code. */
+int cli_change(struct cli *cli, const struct wish *w);
 
 /* ---- show.c, show_json.c ------------------------------------------------ */
 

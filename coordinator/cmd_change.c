@@ -98,7 +98,7 @@ static int change_opened(struct session *s, const struct wish *w, const char *id
 	return code;
 }
 
-static int change(struct cli *cli, const struct wish *w)
+int cli_change(struct cli *cli, const struct wish *w)
 {
 	char id[LS_TXN_BYTES], text[48], what[128];
 	struct run_ops ops;
@@ -146,7 +146,7 @@ static int run_vcpus(struct cli *cli)
 	if (parse_count(cli, &err, &count) < 0)
 		return cli_error(cli, XC_USAGE, &err);
 	w.value = count;
-	return change(cli, &w);
+	return cli_change(cli, &w);
 }
 
 const struct command cmd_vcpus = { "vcpus", "set the number of vCPUs, plugged and online",
@@ -175,7 +175,7 @@ static int run_memory(struct cli *cli)
 
 	if (parse_size(cli, &err, &w.value) < 0)
 		return cli_error(cli, XC_USAGE, &err);
-	return change(cli, &w);
+	return cli_change(cli, &w);
 }
 
 const struct command cmd_memory = { "memory", "set the size of the memory, plugged and online",

@@ -29,6 +29,8 @@
 	X("txn-forget", txn_forget, ADMIN, "delete one that has ended")                            \
 	X("vcpus", vcpus, HOTPLUG, "set the number of vCPUs")                                      \
 	X("memory", memory, HOTPLUG, "set the size of the memory")                                 \
+	X("cpu-online", cpu_online, HOTPLUG, "bring guest CPUs online")                            \
+	X("cpu-offline", cpu_offline, HOTPLUG, "take guest CPUs offline, without unplugging")      \
 	X("cancel", cancel, HOTPLUG, "take a transaction back; without txn the one that runs")     \
 	X("add", add, ADMIN, "a guest, kept over restarts")                                        \
 	X("remove", remove, ADMIN, "let go of a guest")                                            \

@@ -163,6 +163,16 @@ static void do_memory(struct qmp_call *call, struct json_object *args, struct da
 	wish(call, args, d, WISH_MEMORY);
 }
 
+static void do_cpu_online(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	wish(call, args, d, WISH_CPU_ONLINE);
+}
+
+static void do_cpu_offline(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	wish(call, args, d, WISH_CPU_OFFLINE);
+}
+
 static void do_cancel(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
 	struct lane *l = find(call, args, d);
@@ -255,6 +265,10 @@ static const struct qmp_field vcpus_fields[] = {
 static const struct qmp_field memory_fields[] = {
 	GUEST, TIMEOUT, { "bytes", QMP_INT, false, 0, INT64_MAX, 0, "memory afterwards" },
 };
+static const struct qmp_field cpu_online_fields[] = {
+	GUEST, TIMEOUT, { "cpus", QMP_INTS, false, 0, LS_CPUS_MAX - 1, LS_CPUS_MAX, "guest CPU numbers" },
+};
+#define cpu_offline_fields cpu_online_fields
 static const struct qmp_field txn_list_fields[] = {
 	{ "guest", QMP_STRING, true, 1, LS_NAME_BYTES - 1, 0, "of this one only" },
 	{ "limit", QMP_INT, true, 1, STORE_LIST_MAX, 0, "at most so many" },

@@ -35,10 +35,13 @@ static void count_cpu(struct vm_cpu *c, struct json_object *o)
 	if (!qmp_get_bool(o, "present", false) || c->present >= c->vcpus ||
 	    c->present >= VM_THREADS_MAX)
 		return;
-	c->guest_cpu[c->present++] = (int)qmp_get_int(o, "cpu", -1);
+	c->devices |= (unsigned)qmp_get_bool(o, "device", false) << c->present;
+	c->kernels |= (unsigned)qmp_get_bool(o, "kernel", false) << c->present;
+	c->fixeds |= (unsigned)qmp_get_bool(o, "fixed", false) << c->present;
 	c->device += qmp_get_bool(o, "device", false);
 	c->kernel += qmp_get_bool(o, "kernel", false);
 	c->fixed |= qmp_get_bool(o, "fixed", false);
+	c->guest_cpu[c->present++] = (int)qmp_get_int(o, "cpu", -1);
 }
 
 static void read_cpus(struct json_object *list, struct vm *vm)
@@ -241,17 +244,24 @@ static void add_guest_cpus(struct json_object *list, const struct vm_cpu *c)
 		json_object_array_add(list, json_object_new_int(c->guest_cpu[i]));
 }
 
-static void cpus(struct hv *hv, const struct hv_request *rq, struct batch *b)
+/* Of a slot all its CPUs; or the one that the item names itself. */
+static void add_item_cpus(struct json_object *list, const struct hv_request *rq, unsigned item)
 {
 	const struct vm *vm = &rq->view->vm[rq->side];
+	int slot = rq->t->items[item].slot;
+
+	if (rq->t->op == OP_CPU)
+		json_object_array_add(list, json_object_new_int(slot));
+	else if (slot >= 0 && (unsigned)slot < vm->n_cpus)
+		add_guest_cpus(list, &vm->cpus[slot]);
+}
+
+static void cpus(struct hv *hv, const struct hv_request *rq, struct batch *b)
+{
 	struct json_object *args = args_for(rq), *list = json_object_new_array();
 
-	for (unsigned i = 0; i < rq->n; i++) {
-		int slot = rq->t->items[rq->todo[i]].slot;
-
-		if (slot >= 0 && (unsigned)slot < vm->n_cpus)
-			add_guest_cpus(list, &vm->cpus[slot]);
-	}
+	for (unsigned i = 0; i < rq->n; i++)
+		add_item_cpus(list, rq, rq->todo[i]);
 	json_object_object_add(args, "cpus", list);
 	batch_add_fn(b, &hv->agent,
 		     ls_wire[rq->verb == VERB_CPU_ONLINE ? LS_WIRE_CPU_ONLINE : LS_WIRE_CPU_OFFLINE]

@@ -22,16 +22,25 @@ enum where {
 	DAEMON, /* lockstepd alone; the guest, if any, is an argument */
 };
 
-/* The commands, and how many arguments each takes beside the guest. */
+static const char *const on_or_off[] = { "online", "offline", NULL };
+
+/**
+ * struct entry - A command
+ * @max_args: how many arguments it takes beside the guest
+ * @words:    one of these stands before the guest; NULL: nothing does
+ */
 static const struct entry {
 	const struct command *c;
 	int max_args;
 	enum where where;
+	const char *const *words;
 } commands[] = {
-	{ &cmd_status, 0, EITHER }, { &cmd_vcpus, 1, EITHER }, { &cmd_memory, 1, EITHER },
-	{ &cmd_migrate, 0, HERE },  { &cmd_doctor, 0, HERE },  { &cmd_recover, 0, HERE },
-	{ &cmd_list, 0, DAEMON },   { &cmd_watch, 0, DAEMON }, { &cmd_add, 1, DAEMON },
-	{ &cmd_remove, 1, DAEMON }, { &cmd_txn, 2, DAEMON },
+	{ &cmd_status, 0, EITHER, NULL }, { &cmd_vcpus, 1, EITHER, NULL },
+	{ &cmd_memory, 1, EITHER, NULL }, { &cmd_cpu, LS_CPUS_MAX, EITHER, on_or_off },
+	{ &cmd_migrate, 0, HERE, NULL },  { &cmd_doctor, 0, HERE, NULL },
+	{ &cmd_recover, 0, HERE, NULL },  { &cmd_list, 0, DAEMON, NULL },
+	{ &cmd_watch, 0, DAEMON, NULL },  { &cmd_add, 1, DAEMON, NULL },
+	{ &cmd_remove, 1, DAEMON, NULL }, { &cmd_txn, 2, DAEMON, NULL },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -151,15 +160,33 @@ static int find_guest(struct cli *cli, const struct entry *e)
 	return 0;
 }
 
+static int take_word(struct cli *cli, const struct entry *e)
+{
+	struct ls_err err;
+
+	for (const char *const *w = e->words; cli->n_args && *w; w++)
+		if (!strcmp(cli->args[0], *w)) {
+			cli->word = *w;
+			take_name(cli);
+			return XC_OK;
+		}
+	ls_err_set(&err, -EINVAL, "%s: \"%s\" or \"%s\" comes first: lockstep %s %s GUEST ...",
+		   e->c->name, e->words[0], e->words[1], e->c->name, e->words[0]);
+	return cli_error(cli, XC_USAGE, &err);
+}
+
 /* What argp does not know to be wrong. */
 static int check_line(struct cli *cli, const struct entry *e)
 {
 	struct ls_err err;
-	int r;
+	int r = XC_OK;
 
 	if (cli->bad.code)
 		return cli_error(cli, XC_USAGE, &cli->bad);
-	r = find_guest(cli, e);
+	if (e->words)
+		r = take_word(cli, e);
+	if (!r)
+		r = find_guest(cli, e);
 	if (r || cli->n_args <= e->max_args)
 		return r;
 	ls_err_set(&err, -EINVAL, "%s: \"%s\" is too much", e->c->name, cli->args[e->max_args]);

@@ -231,7 +231,7 @@ static void show_unknown(FILE *f, const struct vm *vm)
 
 void show_now(FILE *f, const char *name, const struct vm *vm, enum wish_kind kind)
 {
-	bool vcpus = kind == WISH_VCPUS;
+	bool vcpus = kind != WISH_MEMORY;
 	char size[32], online[32];
 
 	show_size(size, sizeof(size), vm_memory(vm));

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,16 +19,20 @@
 /**
  * struct kind - One kind of wish
  * @verb:   of the daemon, and the first word for people
- * @member: of the verb's arguments that has the value
+ * @member: of the verb's arguments that has the value, or the numbers
  * @shift:  the value for people is shown in units of 1 << shift; @unit is their letter
+ * @named:  it has numbers, no value
  */
 static const struct kind {
 	const char *verb, *member;
 	unsigned shift;
 	const char *unit;
+	bool named;
 } kinds[] = {
-	[WISH_VCPUS] = { "vcpus", "count", 0, "" },
+	[WISH_VCPUS] = { "vcpus", "count", .unit = "" },
 	[WISH_MEMORY] = { "memory", "bytes", 20, "M" },
+	[WISH_CPU_ONLINE] = { "cpu-online", "cpus", .named = true },
+	[WISH_CPU_OFFLINE] = { "cpu-offline", "cpus", .named = true },
 };
 static_assert(sizeof(kinds) / sizeof(kinds[0]) == WISH_COUNT, "a row for each kind");
 
@@ -36,23 +41,103 @@ const char *wish_verb(enum wish_kind kind)
 	return kinds[kind].verb;
 }
 
+/* "3,5,9"; what has no room is left out. */
+static void numbers_text(const struct numbers *set, char *buf, size_t len)
+{
+	const char *comma = "";
+	size_t at = 0;
+	unsigned i;
+
+	numbers_each(i, set)
+	{
+		if (at >= len)
+			return;
+		at += (size_t)snprintf(buf + at, len - at, "%s%u", comma, i);
+		comma = ",";
+	}
+}
+
 void wish_text(const struct wish *w, char *buf, size_t len)
 {
 	const struct kind *k = &kinds[w->kind];
+	size_t at = (size_t)snprintf(buf, len, "%s ", k->verb);
 
-	snprintf(buf, len, "%s %" PRIu64 "%s", k->verb, w->value >> k->shift, k->unit);
+	if (k->named)
+		numbers_text(&w->which, buf + at, at < len ? len - at : 0);
+	else
+		snprintf(buf, len, "%s %" PRIu64 "%s", k->verb, w->value >> k->shift, k->unit);
 }
 
 void wish_from_json(enum wish_kind kind, struct json_object *args, struct wish *ret_wish)
 {
-	int64_t value = qmp_get_int(args, kinds[kind].member, 0);
+	const struct kind *k = &kinds[kind];
+	struct json_object *list = k->named ? qmp_get_array(args, k->member) : NULL;
+	int64_t value = k->named ? 0 : qmp_get_int(args, k->member, 0);
 
 	*ret_wish = (struct wish){ .kind = kind, .value = value < 0 ? 0 : (uint64_t)value };
+	for (size_t i = 0; list && i < json_object_array_length(list); i++)
+		numbers_add(&ret_wish->which,
+			    (unsigned)json_object_get_int(json_object_array_get_idx(list, i)) %
+				    LS_CPUS_MAX);
 }
 
 void wish_to_json(const struct wish *w, struct json_object *args)
 {
-	json_object_object_add(args, kinds[w->kind].member, json_object_new_uint64(w->value));
+	const struct kind *k = &kinds[w->kind];
+	struct json_object *list;
+	unsigned i;
+
+	if (!k->named) {
+		json_object_object_add(args, k->member, json_object_new_uint64(w->value));
+		return;
+	}
+	list = json_object_new_array();
+	numbers_each(i, &w->which) json_object_array_add(list, json_object_new_int((int)i));
+	json_object_object_add(args, k->member, list);
+}
+
+static bool one_number(const char **at, unsigned *ret)
+{
+	char *end;
+	unsigned long v = strtoul(*at, &end, 10);
+
+	if (**at < '0' || **at > '9' || v >= LS_CPUS_MAX)
+		return false;
+	*at = end;
+	*ret = (unsigned)v;
+	return true;
+}
+
+/* "3" or "3-5". */
+static bool one_range(const char **at, struct numbers *set)
+{
+	unsigned from, to;
+
+	if (!one_number(at, &from))
+		return false;
+	to = from;
+	if (**at == '-') {
+		(*at)++;
+		if (!one_number(at, &to) || to < from)
+			return false;
+	}
+	while (from <= to)
+		numbers_add(set, from++);
+	return true;
+}
+
+int wish_numbers(const char *text, struct ls_err *err, struct numbers *set)
+{
+	const char *at = text;
+
+	while (one_range(&at, set)) {
+		if (!*at)
+			return 0;
+		if (*at++ != ',')
+			break;
+	}
+	return ls_err_set(err, -EINVAL, "\"%.40s\" is no list of numbers, such as 3 or 2-4,7",
+			  text);
 }
 
 void wish_txn_id(char *ret_id, size_t len)
@@ -91,9 +176,16 @@ int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct 
 	*ret_txn = NULL;
 	if (r < 0)
 		return r;
-	if (w->kind == WISH_MEMORY)
+	switch (w->kind) {
+	case WISH_MEMORY:
 		return plan_memory(vm, id, w->value, err, ret_txn);
-	/* More than an unsigned holds is more than any guest has, not less. */
-	return plan_vcpus(vm, id, w->value > LS_CPUS_MAX ? LS_CPUS_MAX + 1 : (unsigned)w->value,
-			  err, ret_txn);
+	case WISH_CPU_ONLINE:
+	case WISH_CPU_OFFLINE:
+		return plan_cpu(vm, id, &w->which, w->kind == WISH_CPU_ONLINE, err, ret_txn);
+	default:
+		/* More than an unsigned holds is more than any guest has, not less. */
+		return plan_vcpus(vm, id,
+				  w->value > LS_CPUS_MAX ? LS_CPUS_MAX + 1 : (unsigned)w->value,
+				  err, ret_txn);
+	}
 }

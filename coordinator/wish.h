@@ -6,23 +6,26 @@
 #ifndef COORDINATOR_WISH_H
 #define COORDINATOR_WISH_H
 
+#include "core/numbers.h"
 #include "core/txn.h"
 
 struct json_object;
 
-enum wish_kind { WISH_VCPUS, WISH_MEMORY, WISH_COUNT };
+enum wish_kind { WISH_VCPUS, WISH_MEMORY, WISH_CPU_ONLINE, WISH_CPU_OFFLINE, WISH_COUNT };
 
 /**
  * struct wish - One request
  * @kind:  what it is about
  * @value: vCPUs, or bytes, that the guest has afterwards
+ * @which: what is named instead: guest CPUs
  */
 struct wish {
 	enum wish_kind kind;
 	uint64_t value;
+	struct numbers which;
 };
 
-/* "vcpus 4", "memory 2048M": for those who find the guest taken, for lists and logs. */
+/* "vcpus 4", "cpu-offline 3,5": for those who find the guest taken, for lists and logs. */
 void wish_text(const struct wish *w, char *buf, size_t len);
 
 /**
@@ -51,5 +54,12 @@ void wish_to_json(const struct wish *w, struct json_object *args);
 
 /* The daemon's verb: "vcpus", "memory". */
 const char *wish_verb(enum wish_kind kind);
+
+/**
+ * wish_numbers() - "3", "3,5", "2-4,7": added to a set
+ *
+ * Return: 0; -EINVAL, and the set is of no use.
+ */
+int wish_numbers(const char *text, struct ls_err *err, struct numbers *set);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef CORE_PLAN_H
 #define CORE_PLAN_H
 
+#include "numbers.h"
 #include "txn.h"
 
 /**
@@ -33,6 +34,16 @@ int plan_vcpus(const struct vm *vm, const char *id, unsigned count, struct ls_er
  */
 int plan_memory(const struct vm *vm, const char *id, uint64_t bytes, struct ls_err *err,
 		struct txn **ret_txn);
+
+/**
+ * plan_cpu() - Take guest CPUs online or offline; what QEMU has stays as it is
+ * @which:  the guest's numbers of them
+ * @online: or offline
+ *
+ * Otherwise as plan_vcpus(); -EOPNOTSUPP without lockstep-agent.
+ */
+int plan_cpu(const struct vm *vm, const char *id, const struct numbers *which, bool online,
+	     struct ls_err *err, struct txn **ret_txn);
 
 /**
  * plan_migrate() - Move the guest of @v's source to @v's destination

@@ -302,7 +302,8 @@ static void get_items(struct in *in, struct txn *t)
 
 		expect(in, "\nitem");
 		it->kind = (enum vm_mem_kind)integer(in, VM_DIMM, VM_VIRTIO_MEM);
-		it->slot = integer(in, t->op == OP_VCPUS ? 0 : -1, LS_CPUS_MAX - 1);
+		it->slot =
+			integer(in, t->op == OP_VCPUS || t->op == OP_CPU ? 0 : -1, LS_CPUS_MAX - 1);
 		it->size = number(in, UINT64_MAX);
 		it->goal = number(in, UINT64_MAX);
 		text(in, " ", it->id, sizeof(it->id));

@@ -126,9 +126,10 @@ struct table {
 	bool (*only_forward)(const struct txn *t, const struct view *v);
 };
 
-/* plan_vcpus.c, plan_memory.c, plan_migrate.c */
+/* plan_vcpus.c, plan_memory.c, plan_cpu.c, plan_migrate.c */
 extern const struct table table_vcpu;
 extern const struct table table_memory;
+extern const struct table table_cpu;
 extern const struct table table_migrate;
 
 /* Levels that more than one table uses. */

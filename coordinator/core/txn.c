@@ -11,7 +11,10 @@
 #include "table.h"
 
 static const char *const op_names[] = {
-	[OP_VCPUS] = "vcpus", [OP_MEMORY] = "memory", [OP_MIGRATE] = "migrate"
+	[OP_VCPUS] = "vcpus",
+	[OP_MEMORY] = "memory",
+	[OP_CPU] = "cpu",
+	[OP_MIGRATE] = "migrate",
 };
 static_assert(sizeof(op_names) / sizeof(op_names[0]) == OP_COUNT, "a name for each");
 
@@ -23,7 +26,10 @@ static const char *const end_names[] = {
 static_assert(sizeof(end_names) / sizeof(end_names[0]) == END_COUNT, "a name for each");
 
 static const struct table *const tables[] = {
-	[OP_VCPUS] = &table_vcpu, [OP_MEMORY] = &table_memory, [OP_MIGRATE] = &table_migrate
+	[OP_VCPUS] = &table_vcpu,
+	[OP_MEMORY] = &table_memory,
+	[OP_CPU] = &table_cpu,
+	[OP_MIGRATE] = &table_migrate,
 };
 
 const char *txn_op_name(enum txn_op op)

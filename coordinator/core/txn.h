@@ -25,7 +25,7 @@
 /* "Nothing of it is to be undone": the level before a row that was never entered. */
 #define LEVEL_ALL UINT64_MAX
 
-enum txn_op { OP_VCPUS, OP_MEMORY, OP_MIGRATE, OP_COUNT };
+enum txn_op { OP_VCPUS, OP_MEMORY, OP_CPU, OP_MIGRATE, OP_COUNT };
 
 /**
  * enum txn_end - How a transaction can end; every one ends in one of these
@@ -56,7 +56,7 @@ const char *txn_end_name(enum txn_end end);
 /**
  * struct item - One thing that a table works on
  * @kind:    for memory
- * @slot:    vCPU slot; DIMM slot; -1 none
+ * @slot:    vCPU slot; DIMM slot; of OP_CPU the guest's number of the CPU; -1 none
  * @id:      device id in QEMU: what is there already, or what we will give it
  * @backend: id of the memory backend
  * @size:    of the backend, bytes

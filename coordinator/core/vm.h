@@ -29,9 +29,9 @@ enum tri { TRI_NO, TRI_YES, TRI_UNKNOWN };
  * @refused:   the guest refused its unplug, since it was last asked for it
  * @guest_cpu: the guest's numbers for its vCPUs, @present of them
  * @present:   how many of its vCPUs the guest's kernel has a device for
- * @device:    how many are online for the driver core
- * @kernel:    how many are online in the kernel's mask
- * @fixed:     the guest cannot take one of them offline
+ * @device:    how many are online for the driver core; @devices: which, bit by @guest_cpu
+ * @kernel:    how many are online in the kernel's mask; @kernels: which
+ * @fixed:     the guest cannot take one of them offline; @fixeds: which
  */
 struct vm_cpu {
 	unsigned vcpus;
@@ -43,7 +43,19 @@ struct vm_cpu {
 	int guest_cpu[VM_THREADS_MAX];
 	unsigned present, device, kernel;
 	bool fixed;
+	unsigned devices, kernels, fixeds;
 };
+
+/* One vCPU of a slot, as the guest has it. */
+struct vm_thread {
+	bool device, kernel, fixed;
+};
+
+static inline struct vm_thread vm_cpu_thread(const struct vm_cpu *c, unsigned thread)
+{
+	return (struct vm_thread){ c->devices >> thread & 1, c->kernels >> thread & 1,
+				   c->fixeds >> thread & 1 };
+}
 
 enum vm_mem_kind { VM_DIMM, VM_VIRTIO_MEM };
 

@@ -166,6 +166,7 @@ void world_has_destination(struct world *w);
 /* Look, and plan; the transaction begins with the next world_run(). Return: as plan_*(). */
 int world_vcpus(struct world *w, unsigned count, struct ls_err *err);
 int world_memory(struct world *w, uint64_t bytes, struct ls_err *err);
+int world_cpu(struct world *w, const struct numbers *which, bool online, struct ls_err *err);
 int world_migrate(struct world *w, struct ls_err *err);
 
 /* What the side looks like now; caller releases with vm_done(). */
@@ -208,7 +209,16 @@ struct scenario {
 	bool removes;
 };
 
-enum { PLUG_CPUS, UNPLUG_CPUS, ADD_MEMORY, REMOVE_MEMORY, MIGRATE, SCENARIOS };
+enum {
+	PLUG_CPUS,
+	UNPLUG_CPUS,
+	ADD_MEMORY,
+	REMOVE_MEMORY,
+	CPUS_ONLINE,
+	CPUS_OFFLINE,
+	MIGRATE,
+	SCENARIOS
+};
 extern const struct scenario scenarios[SCENARIOS];
 
 /* A prepared world with the wish begun. */

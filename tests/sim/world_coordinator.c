@@ -140,9 +140,14 @@ static bool fails(const struct world *w, enum verb verb)
 static void say_ask(struct world *w, const struct action *a)
 {
 	world_say(w, "%-14s %s", engine_row(w->e)->name, verb_name(a->verb));
-	for (unsigned i = 0; i < a->n && w->t->op != OP_MIGRATE; i++)
-		if (w->t->items[a->todo[i]].id[0] && engine_row(w->e)->mark != MARK_HOLD)
+	for (unsigned i = 0; i < a->n && w->t->op != OP_MIGRATE; i++) {
+		if (engine_row(w->e)->mark == MARK_HOLD)
+			continue;
+		else if (w->t->op == OP_CPU)
+			world_say(w, " cpu%d", w->t->items[a->todo[i]].slot);
+		else if (w->t->items[a->todo[i]].id[0])
 			world_say(w, " %s", w->t->items[a->todo[i]].id);
+	}
 	world_say(w, "\n");
 }
 

@@ -30,6 +30,9 @@ static void see_cpus(const struct w_qemu *q, struct vm *vm)
 			.device = c->device,
 			.kernel = c->kernel,
 			.fixed = c->fixed,
+			.devices = c->device,
+			.kernels = c->kernel,
+			.fixeds = c->fixed,
 		};
 		strcpy(vm->cpus[i].id, c->id);
 	}

@@ -49,6 +49,18 @@ int world_memory(struct world *w, uint64_t bytes, struct ls_err *err)
 	return start(w, r, t);
 }
 
+int world_cpu(struct world *w, const struct numbers *which, bool online, struct ls_err *err)
+{
+	struct txn *t = NULL;
+	struct vm vm;
+	int r;
+
+	world_look(w, SIDE_SRC, &vm);
+	r = plan_cpu(&vm, name_txn(w), which, online, err, &t);
+	vm_done(&vm);
+	return start(w, r, t);
+}
+
 int world_migrate(struct world *w, struct ls_err *err)
 {
 	struct txn_migrate how = { .src_process = "b:1:7:1",
@@ -158,6 +170,44 @@ static bool has_boot_memory(struct world *w)
 	return online_memory(w) == W_BOOT;
 }
 
+/* 5 vCPUs; the guest's user took 2 and 4 of them offline. All of them are wanted. */
+static void two_offline(struct world *w)
+{
+	struct w_cpu *cpus = w->qemu[SIDE_SRC].cpus;
+
+	for (unsigned i = 2; i < 5; i++)
+		world_has_cpu(w, i);
+	cpus[2].device = cpus[2].kernel = cpus[4].device = cpus[4].kernel = false;
+}
+
+static int want_online(struct world *w, struct ls_err *err)
+{
+	return world_cpu(w, &(struct numbers){ 3, { [2] = true, [3] = true, [4] = true } }, true,
+			 err);
+}
+
+static bool has_online(struct world *w)
+{
+	return online_vcpus(w) == 5;
+}
+
+/* 4 vCPUs, all online; two of them are not wanted to run, and stay plugged. */
+static int want_offline(struct world *w, struct ls_err *err)
+{
+	return world_cpu(w, &(struct numbers){ 2, { [2] = true, [3] = true } }, false, err);
+}
+
+static bool has_offline(struct world *w)
+{
+	const struct w_cpu *cpus = w->qemu[SIDE_SRC].cpus;
+	bool offline = true;
+
+	for (unsigned i = 2; i < 4; i++)
+		offline = offline && cpus[i].plugged && cpus[i].present && !cpus[i].device &&
+			  !cpus[i].kernel;
+	return offline;
+}
+
 /* A plugged vCPU, a plugged DIMM, and a vCPU that the guest's user took offline. */
 static void ready_to_go(struct world *w)
 {
@@ -187,6 +237,8 @@ const struct scenario scenarios[SCENARIOS] = {
 	[UNPLUG_CPUS]   = { "unplug vCPUs",  four_cpus,     want_two_cpus,    has_two_cpus, true },
 	[ADD_MEMORY]    = { "add memory",    little_memory, want_memory,      has_memory, false },
 	[REMOVE_MEMORY] = { "remove memory", much_memory,   want_boot_memory, has_boot_memory, true },
+	[CPUS_ONLINE]   = { "online CPUs",   two_offline,   want_online,      has_online, false },
+	[CPUS_OFFLINE]  = { "offline CPUs",  four_cpus,     want_offline,     has_offline, false },
 	[MIGRATE]       = { "migrate",       ready_to_go,   want_to_go,       has_gone, false },
 };
 /* clang-format on */

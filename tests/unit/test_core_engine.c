@@ -33,6 +33,19 @@ static void test_when_memory_is_removed_then_offline_before_it_goes(void **state
 	goes_well(REMOVE_MEMORY, "memory down");
 }
 
+/* Only what is offline is asked for, and QEMU for nothing. */
+static void test_when_cpus_are_brought_online_then_by_the_guest_alone(void **state)
+{
+	(void)state;
+	goes_well(CPUS_ONLINE, "cpus online");
+}
+
+static void test_when_cpus_are_taken_offline_then_they_stay_plugged(void **state)
+{
+	(void)state;
+	goes_well(CPUS_OFFLINE, "cpus offline");
+}
+
 /* The coordinator dies after it has plugged; who takes over reads the record and goes on. */
 static void test_when_another_takes_over_then_it_goes_on_from_the_record(void **state)
 {
@@ -59,6 +72,13 @@ static void test_when_going_up_fails_then_taken_back(void **state)
 {
 	(void)state;
 	fails_and_undoes(PLUG_CPUS, VERB_CPU_ONLINE, "failed up");
+}
+
+/* What was offline before goes offline again; what was online is left alone. */
+static void test_when_cpus_do_not_come_online_then_each_is_as_before(void **state)
+{
+	(void)state;
+	fails_and_undoes(CPUS_ONLINE, VERB_CPU_ONLINE, "cpus failed");
 }
 
 /* The guest refuses: its vCPUs are brought online again, and it is told why. */
@@ -98,6 +118,9 @@ static void test_when_any_row_fails_then_all_is_as_before(void **state)
 		{ REMOVE_MEMORY, VERB_MEM_REQUEST },
 		{ REMOVE_MEMORY, VERB_DIMM_DEL },
 		{ REMOVE_MEMORY, VERB_BACKEND_DEL },
+		{ CPUS_ONLINE, VERB_GUEST_LOCK },
+		{ CPUS_ONLINE, VERB_CPU_ONLINE },
+		{ CPUS_OFFLINE, VERB_CPU_OFFLINE },
 		{ MIGRATE, VERB_CLAIM },
 		{ MIGRATE, VERB_PARAMS_SET },
 		{ MIGRATE, VERB_WINDOW_OPEN },
@@ -291,8 +314,11 @@ int main(void)
 		cmocka_unit_test(test_when_vcpus_are_unplugged_then_guest_rows_before_host_rows),
 		cmocka_unit_test(test_when_memory_is_added_then_online_piece_by_piece),
 		cmocka_unit_test(test_when_memory_is_removed_then_offline_before_it_goes),
+		cmocka_unit_test(test_when_cpus_are_brought_online_then_by_the_guest_alone),
+		cmocka_unit_test(test_when_cpus_are_taken_offline_then_they_stay_plugged),
 		cmocka_unit_test(test_when_another_takes_over_then_it_goes_on_from_the_record),
 		cmocka_unit_test(test_when_going_up_fails_then_taken_back),
+		cmocka_unit_test(test_when_cpus_do_not_come_online_then_each_is_as_before),
 		cmocka_unit_test(test_when_the_guest_refuses_then_online_again),
 		cmocka_unit_test(test_when_any_row_fails_then_all_is_as_before),
 		cmocka_unit_test(test_when_any_undo_fails_then_stuck_and_nothing_held),

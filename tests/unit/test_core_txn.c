@@ -55,7 +55,8 @@ static struct txn *half_way(enum txn_op op, bool up)
 	fill_items(t);
 	t->epoch = 7;
 	t->agent = AGENT_LOCKSTEP;
-	t->walk.at += t->walk.dir;
+	if (t->table->n > row + 1) /* else half way is before its one row */
+		t->walk.at += t->walk.dir;
 	t->entered = 1u << row;
 	for (unsigned i = 0; i < t->n; i++)
 		txn_before(t, row)[i] = i ? LEVEL_ALL : 5;

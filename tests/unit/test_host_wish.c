@@ -25,7 +25,12 @@ void log_sink(int priority, const char *fmt, ...)
 /* What a client sends is what the daemon plans: each kind there and back. */
 static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 {
-	static const struct wish sent[] = { { WISH_VCPUS, 4 }, { WISH_MEMORY, UINT64_C(3) << 30 } };
+	static const struct wish sent[] = {
+		{ .kind = WISH_VCPUS, .value = 4 },
+		{ .kind = WISH_MEMORY, .value = UINT64_C(3) << 30 },
+		{ .kind = WISH_CPU_ONLINE, .which = { 2, { [3] = true, [7] = true } } },
+		{ .kind = WISH_CPU_OFFLINE, .which = { 1, { [LS_CPUS_MAX - 1] = true } } },
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
@@ -36,6 +41,7 @@ static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 		wish_from_json(sent[i].kind, o, &got);
 		assert_int_equal(got.kind, sent[i].kind);
 		assert_int_equal(got.value, sent[i].value);
+		assert_memory_equal(&got.which, &sent[i].which, sizeof(got.which));
 		json_object_put(o);
 	}
 }
@@ -45,10 +51,45 @@ static void test_when_told_then_in_the_units_of_people(void **state)
 	char text[48];
 
 	(void)state;
-	wish_text(&(struct wish){ WISH_VCPUS, 4 }, text, sizeof(text));
+	wish_text(&(struct wish){ .kind = WISH_VCPUS, .value = 4 }, text, sizeof(text));
 	assert_string_equal(text, "vcpus 4");
-	wish_text(&(struct wish){ WISH_MEMORY, UINT64_C(3) << 30 }, text, sizeof(text));
+	wish_text(&(struct wish){ .kind = WISH_MEMORY, .value = UINT64_C(3) << 30 }, text,
+		  sizeof(text));
 	assert_string_equal(text, "memory 3072M");
+	wish_text(&(struct wish){ .kind = WISH_CPU_ONLINE,
+				  .which = { 2, { [3] = true, [12] = true } } },
+		  text, sizeof(text));
+	assert_string_equal(text, "cpu-online 3,12");
+	wish_text(&(struct wish){ .kind = WISH_CPU_ONLINE,
+				  .which = { 2, { [3] = true, [12] = true } } },
+		  text, 13);
+	assert_string_equal(text, "cpu-online 3");
+}
+
+static void test_when_numbers_are_typed_then_lists_and_ranges(void **state)
+{
+	static const char *const bad[] = { "",
+					   "x",
+					   "3,",
+					   ",3",
+					   "3-",
+					   "5-3",
+					   "3 4",
+					   "1-2-3",
+					   "-1",
+					   "1024",
+					   "99999999999999999999" };
+	struct numbers s = { 0 };
+	struct ls_err err;
+
+	(void)state;
+	assert_int_equal(wish_numbers("7", &err, &s), 0);
+	assert_int_equal(wish_numbers("3,5-6,5", &err, &s), 0);
+	assert_int_equal(s.n, 4);
+	assert_true(s.has[3] && s.has[5] && s.has[6] && s.has[7]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (wish_numbers(bad[i], &err, &s) != -EINVAL)
+			fail_msg("\"%s\" was taken", bad[i]);
 }
 
 /* A QEMU that waits for its guest, or has given it away, gets no device plugged. */
@@ -62,7 +103,8 @@ static void test_when_no_guest_runs_here_then_refused(void **state)
 		struct txn *t = NULL;
 		struct ls_err err;
 
-		assert_int_equal(wish_plan(&(struct wish){ WISH_VCPUS, 2 }, &vm, "t", &err, &t),
+		assert_int_equal(wish_plan(&(struct wish){ .kind = WISH_VCPUS, .value = 2 }, &vm,
+					   "t", &err, &t),
 				 -EPERM);
 		assert_null(t);
 		assert_non_null(strstr(err.text, "does not run here"));
@@ -80,7 +122,8 @@ static void test_when_a_count_is_beyond_all_bounds_then_it_is_not_cut(void **sta
 	int r;
 
 	(void)state;
-	r = wish_plan(&(struct wish){ WISH_VCPUS, (UINT64_C(1) << 32) + 1 }, &vm, "t", &err, &t);
+	r = wish_plan(&(struct wish){ .kind = WISH_VCPUS, .value = (UINT64_C(1) << 32) + 1 }, &vm,
+		      "t", &err, &t);
 	assert_true(r < 0);
 	assert_true(wish_is_wrong(r));
 	assert_null(t);
@@ -104,6 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_when_sent_as_json_then_the_same_wish_arrives),
 		cmocka_unit_test(test_when_told_then_in_the_units_of_people),
+		cmocka_unit_test(test_when_numbers_are_typed_then_lists_and_ranges),
 		cmocka_unit_test(test_when_no_guest_runs_here_then_refused),
 		cmocka_unit_test(test_when_a_count_is_beyond_all_bounds_then_it_is_not_cut),
 		cmocka_unit_test(test_when_ids_are_made_then_none_is_made_twice),
