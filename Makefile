@@ -34,7 +34,7 @@ comma := ,
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 LIBQMP := $(B)/libqmp.a
 PROGS  := $(B)/lockstep $(B)/lockstepd $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness \
-          $(B)/block-trap
+          $(B)/block-trap $(B)/kill-point.so
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 ALONE  := $(patsubst %.c,$(B)/%,$(wildcard mk/*.c examples/*.c))
 
@@ -78,6 +78,11 @@ $(B)/lockstep-agent-static: $(call obj,guest-agent/agent.c $(AGENT_SRC)) $(LIBQM
 $(B)/block-trap: $(call obj,tests/lab/block-trap.c)
 	$(call say,LD,$@)
 	$(Q)$(CC) -static -o $@ $^
+
+# Preloaded into a daemon by the harness.
+$(B)/kill-point.so: $(call obj,tests/lab/kill-point.c)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -o $@ $^
 
 $(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
 	$(call say,LD,$@)

@@ -38,7 +38,7 @@ static int vector_add(struct guest *g, const char *property, const char *by, FIL
 	return r;
 }
 
-static int vector_take(struct guest *g, char **ret_text, struct ls_err *err)
+int vector_take(struct guest *g, char **ret_text, struct ls_err *err)
 {
 	ls_autofree char *cpus = NULL;
 	size_t len;

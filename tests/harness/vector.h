@@ -8,6 +8,9 @@
 
 #include "args.h"
 
+/* All that is seen of it now, as text; allocated. Return: 0 or -errno. */
+int vector_take(struct guest *g, char **ret_text, struct ls_err *err);
+
 int verb_remember(struct args *a);
 int verb_compare(struct args *a);
 

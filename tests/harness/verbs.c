@@ -183,6 +183,7 @@ const struct verb verbs[] = {
 	{ "at", verb_at, "GUEST status VALUE|event NAME ACTION ...", "When QEMU says this, do that; it must happen before the scenario ends." },
 	{ "kill", verb_kill, "NAME", "SIGKILL to a guest's QEMU or a background command." },
 	{ "kill-all", verb_kill_all, "NAME", "SIGKILL to a background command and to all that it has started." },
+	{ "kill-points", verb_kill_points, "GUEST FIRST STEP \"COMMAND\" [after \"COMMAND\"]", "Kill lockstepd in the command before each STEPth message or disk write; the next one ends it: all or nothing." },
 	{ "stop", verb_stop, "NAME", "SIGSTOP to it: it hangs." },
 	{ "cont", verb_cont, "NAME", "SIGCONT to it." },
 	{ "interrupt", verb_interrupt, "NAME", "SIGINT to it: Ctrl-C." },

@@ -26,4 +26,22 @@ int verb_await(struct args *a);
 int verb_wait(struct args *a);
 int verb_kill_all(struct args *a);
 
+/* verbs_kill.c */
+int verb_kill_points(struct args *a);
+
+/* verbs_command.c: a program of ours; the first words of its command line */
+void program_begin(const struct run *r, const char *program, struct argv *ret_argv);
+
+/**
+ * program_start() - Start it; everything that it writes down stays in the scenario's directory
+ * @more:   environment beside the usual one; NULL none
+ * @output: gets the name of the file that it prints to
+ */
+int program_start(struct args *a, struct argv *argv, const struct argv *more,
+		  char output[LS_PATH_BYTES], struct proc **ret_proc);
+
+/* Wait until it has printed @text. */
+int program_await(struct args *a, const struct proc *p, const char *output, const char *text,
+		  unsigned within_ms);
+
 #endif

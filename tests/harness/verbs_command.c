@@ -97,18 +97,23 @@ static bool words_follow(const struct args *a)
 	return args_more(a) && !outcome_begins(a);
 }
 
+/* A socket without permission is one for root, too. */
+void program_begin(const struct run *r, const char *program, struct argv *ret_argv)
+{
+	if (geteuid() == 0) {
+		argv_add(ret_argv, "setpriv");
+		argv_add(ret_argv, "--bounding-set=-dac_override,-dac_read_search");
+	}
+	argv_add(ret_argv, "%s/%s", r->lab.build, program);
+}
+
 /* @bare: the program alone is a whole command line. */
 static int lockstep_words(struct args *a, const char *program, bool bare, struct argv *ret_argv)
 {
 	char *text;
 	int first;
 
-	/* A socket without permission is one for root, too. */
-	if (geteuid() == 0) {
-		argv_add(ret_argv, "setpriv");
-		argv_add(ret_argv, "--bounding-set=-dac_override,-dac_read_search");
-	}
-	argv_add(ret_argv, "%s/%s", a->run->lab.build, program);
+	program_begin(a->run, program, ret_argv);
 	first = ret_argv->n;
 	while (words_follow(a) || (!bare && ret_argv->n == first)) {
 		if (args_text(a, "what lockstep is to do", &text) < 0)
@@ -120,14 +125,16 @@ static int lockstep_words(struct args *a, const char *program, bool bare, struct
 }
 
 /* Everything that it writes down outside of QEMU stays in this scenario's directory. */
-static int lockstep_start(struct args *a, struct argv *argv, char output[LS_PATH_BYTES],
-			  struct proc **ret_proc)
+int program_start(struct args *a, struct argv *argv, const struct argv *more,
+		  char output[LS_PATH_BYTES], struct proc **ret_proc)
 {
 	struct run *r = a->run;
 	struct argv env = { 0 };
 	struct ls_err err;
 	int started;
 
+	for (int i = 0; more && i < more->n; i++)
+		argv_add(&env, "%s", more->v[i]);
 	snprintf(output, LS_PATH_BYTES, "%.90s/out.%d", r->lab.dir, ++r->outputs);
 	argv_add(&env, LOCKSTEP_MARK "%s", output);
 	argv_add(&env, "LOCKSTEP_GUESTS_D=%s/guests.d", r->lab.dir);
@@ -230,7 +237,7 @@ static int run_to_end(struct args *a, const char *program)
 	if (r == 0)
 		r = outcome_read(a, RUN_COMMAND_MS, &o);
 	if (r == 0 && !a->run->dry) {
-		r = lockstep_start(a, &argv, output, &p);
+		r = program_start(a, &argv, NULL, output, &p);
 		if (r == 0) {
 			r = lockstep_end(a, p, output, &o);
 			proc_free(p);
@@ -267,7 +274,7 @@ static int job_begin(struct args *a, const char *name, const char *program, stru
 	if (done == 0)
 		done = args_end(a);
 	if (done == 0 && !r->dry)
-		done = lockstep_start(a, &argv, j->output, &j->proc);
+		done = program_start(a, &argv, NULL, j->output, &j->proc);
 	argv_done(&argv);
 	if (done < 0)
 		return done;
@@ -290,15 +297,16 @@ int verb_background(struct args *a)
 }
 
 /* What a job prints is a file, which tells nobody that it has grown. */
-static int job_await(struct args *a, struct job *j, const char *text, unsigned within_ms)
+int program_await(struct args *a, const struct proc *p, const char *output, const char *text,
+		  unsigned within_ms)
 {
 	uint64_t deadline_ms = qmp_now_ms() + within_ms;
 
 	for (;;) {
-		run_say(a->run, run_read_file(j->output));
+		run_say(a->run, run_read_file(output));
 		if (strstr(a->run->said, text))
 			return 0;
-		if (j->proc->ended)
+		if (p->ended)
 			return args_fail(a, "it has ended and did not say \"%s\"", text);
 		if (qmp_now_ms() >= deadline_ms)
 			return args_fail(a, "it has not said \"%s\" within %u ms", text, within_ms);
@@ -313,7 +321,9 @@ int verb_daemon(struct args *a)
 
 	if (args_new_name(a, &name) < 0 || job_begin(a, name, "lockstepd", &j) < 0)
 		return -EINVAL;
-	return a->run->dry ? 0 : job_await(a, j, "lockstepd: ready: ", RUN_EXPECT_MS);
+	return a->run->dry
+		       ? 0
+		       : program_await(a, j->proc, j->output, "lockstepd: ready: ", RUN_EXPECT_MS);
 }
 
 int verb_await(struct args *a)
@@ -323,7 +333,7 @@ int verb_await(struct args *a)
 
 	if (args_job(a, &j) < 0 || args_text(a, "what it is to say", &text) < 0 || args_end(a) < 0)
 		return -EINVAL;
-	return a->run->dry ? 0 : job_await(a, j, text, RUN_COMMAND_MS);
+	return a->run->dry ? 0 : program_await(a, j->proc, j->output, text, RUN_COMMAND_MS);
 }
 
 int verb_wait(struct args *a)
