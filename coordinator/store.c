@@ -27,10 +27,12 @@ struct jobs {
 };
 
 struct store {
-	pthread_mutex_t lock; /* waiting, answered, closing */
+	pthread_mutex_t lock; /* waiting, answered, closing, ended, left */
 	pthread_cond_t work;
 	struct jobs waiting, answered;
 	bool closing;
+	bool ended; /* the thread has nothing more to do */
+	bool left;  /* to the thread, which ends the store: the disk has kept it for too long */
 
 	pthread_t thread;
 	struct db db; /* the thread's, while it has something to do */
@@ -84,15 +86,13 @@ static void hand_back(struct store *s, struct jobs *group)
 	(void)n; /* it fails only when it has been written 2^64 times */
 }
 
-static void *work(void *arg)
+static void work_all(struct store *s)
 {
-	struct store *s = arg;
-
 	for (;;) {
 		struct jobs group = take_group(s);
 
 		if (!group.first)
-			return NULL;
+			return;
 		db_run(&s->db, group.first);
 		hand_back(s, &group);
 		db_tidy(&s->db);
@@ -414,6 +414,34 @@ void store_set_limits(struct store *s, const struct store_limits *limits)
 	s->limits = *limits;
 }
 
+static void store_free(struct store *s)
+{
+	sd_event_source_disable_unref(s->timer);
+	sd_event_source_disable_unref(s->io);
+	ls_closep(&s->wake);
+	db_close(&s->db);
+	pthread_cond_destroy(&s->work);
+	pthread_mutex_destroy(&s->lock);
+	sqlite3_free(s);
+}
+
+static void *work(void *arg)
+{
+	struct store *s = arg;
+	bool left;
+
+	work_all(s);
+	pthread_mutex_lock(&s->lock);
+	s->ended = true;
+	left = s->left;
+	pthread_mutex_unlock(&s->lock);
+	if (left) {
+		answer_all(s); /* told they were: what is left is memory */
+		store_free(s);
+	}
+	return NULL;
+}
+
 /* Signals are the loop's. */
 static int start_thread(struct store *s)
 {
@@ -442,17 +470,6 @@ static int start(struct store *s, sd_event *loop)
 	return r < 0 ? r : start_thread(s);
 }
 
-static void store_free(struct store *s)
-{
-	sd_event_source_disable_unref(s->timer);
-	sd_event_source_disable_unref(s->io);
-	ls_closep(&s->wake);
-	db_close(&s->db);
-	pthread_cond_destroy(&s->work);
-	pthread_mutex_destroy(&s->lock);
-	sqlite3_free(s);
-}
-
 int store_open(sd_event *loop, const char *dir, const struct store_limits *limits,
 	       struct ls_err *err, struct store **ret_store)
 {
@@ -479,6 +496,24 @@ int store_open(sd_event *loop, const char *dir, const struct store_limits *limit
 	return 0;
 }
 
+/* Return: whether the thread had ended by then. */
+static bool join(struct store *s)
+{
+	uint64_t until_us = due_us(s);
+	struct timespec ts = { (time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000 };
+
+	return pthread_clockjoin_np(s->thread, NULL, CLOCK_MONOTONIC, &ts) == 0;
+}
+
+/* Return: false if the thread has ended after all. */
+static bool leave(struct store *s)
+{
+	ls_guard(&s->lock);
+
+	s->left = !s->ended;
+	return s->left;
+}
+
 struct store *store_close(struct store *s)
 {
 	if (!s)
@@ -488,7 +523,16 @@ struct store *store_close(struct store *s)
 	s->closing = true;
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->lock);
-	pthread_join(s->thread, NULL);
+	if (!join(s)) {
+		answer_all(s);
+		for (struct job *job = s->out; job; job = job->next_out)
+			tell_late(s, job);
+		s->timer = sd_event_source_disable_unref(s->timer);
+		s->io = sd_event_source_disable_unref(s->io);
+		pthread_detach(s->thread);
+		if (leave(s))
+			return NULL;
+	}
 	answer_all(s);
 	store_free(s);
 	return NULL;

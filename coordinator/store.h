@@ -157,7 +157,8 @@ int store_open(sd_event *loop, const char *dir, const struct store_limits *limit
  * store_close() - Write what waits, answer all, close
  * @s: may be NULL; not from a callback of its own
  *
- * Waits for the disk as long as the disk takes. Return: NULL.
+ * Waits for the disk, but no longer than answer_ms: then what it has not taken is answered
+ * with -ETIMEDOUT, and the directory is free when the disk has come back. Return: NULL.
  */
 struct store *store_close(struct store *s);
 

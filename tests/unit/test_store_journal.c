@@ -188,6 +188,31 @@ static void test_when_disk_stands_still_then_told_in_time(void **state)
 	assert_int_equal(found.seq[1], 1);
 }
 
+/* Nor does the end of the daemon wait for it; what the disk takes later is there. */
+static void test_when_closed_while_disk_stands_still_then_in_time(void **state)
+{
+	struct fixture *f = *state;
+	struct found found;
+	int r;
+
+	f->limits.answer_ms = 50;
+	fixture_must_open(f);
+	disk_hold();
+	for (unsigned i = 1; i <= 3; i++)
+		assert_int_equal(ask_write(f, i), 0);
+	disk_await_held();
+	fixture_close(f);
+	assert_int_equal(f->err.code, -ETIMEDOUT);
+	assert_int_equal(fixture_open(f), -EBUSY);
+	disk_release();
+	f->limits.answer_ms = 60000;
+	while ((r = fixture_open(f)) == -EBUSY) /* until the thread that was left has ended */
+		usleep(1000);
+	assert_int_equal(r, 0);
+	assert_int_equal(list_all(f, &found), 0);
+	assert_int_equal(found.n, 3);
+}
+
 /* What is too long for its place is not cut. */
 static void test_when_a_word_is_too_long_then_refused(void **state)
 {
@@ -354,6 +379,7 @@ int main(void)
 		STORE_TEST(test_when_listed_then_filtered_and_bounded),
 		STORE_TEST(test_when_too_many_wait_then_refused_at_once),
 		STORE_TEST(test_when_disk_stands_still_then_told_in_time),
+		STORE_TEST(test_when_closed_while_disk_stands_still_then_in_time),
 		STORE_TEST(test_when_a_word_is_too_long_then_refused),
 		STORE_TEST(test_when_pending_then_kept_until_cleared),
 		STORE_TEST(test_when_forgotten_then_gone_if_ended),
