@@ -54,6 +54,7 @@ enum exit_code {
  * @quiet:      errors only
  * @timeout_ms: for the transaction; 0 as long as its rows allow
  * @fix:        doctor: heal
+ * @wish:       memory: what the options ask for; its size may be an argument
  * @to:         migrate: the destination, as typed; @window: force, hold or off
  * @watcher:    in a migration's own process: where reports go; -1: they are shown here
  * @word:       what stood before the guest, e.g. "online" of "cpu online"
@@ -68,6 +69,7 @@ struct cli {
 	bool json, quiet;
 	unsigned timeout_ms;
 	bool fix;
+	struct wish wish;
 	const char *to, *window;
 	int watcher;
 	const char *word;
@@ -116,8 +118,13 @@ void cli_put(FILE *f, const char *text);
 /* A mistake among the options: told after all of them are read, as JSON if they say so. */
 void cli_bad_option(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* cmd_change.c: what is wished is planned, done and told. Return: an exit code. */
+/* ---- cmd_change.c ------------------------------------------------------- */
+
+/* What a wish takes, here or at the daemon; returns an exit code. */
 int cli_change(struct cli *cli, const struct wish *w);
+
+/* A number at the start of @text. Return: 0 and what follows it, -EINVAL, -ERANGE. */
+int cli_number(const char *text, uint64_t max, uint64_t *ret, const char **ret_rest);
 
 /* ---- show.c, show_json.c ------------------------------------------------ */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lockstep vcpus, lockstep memory
+ * What changes a guest, whatever it is; lockstep vcpus. cmd_memory.c has the rest.
  */
 #include "session.h"
 
@@ -12,16 +12,7 @@
 
 static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
 
-/* The one value of either command; 0 with @err set if it is not one. */
-static const char *value_of(struct cli *cli, struct ls_err *err, const char *what)
-{
-	if (cli->n_args == 1)
-		return cli->args[0];
-	ls_err_set(err, -EINVAL, "how much? %s", what);
-	return NULL;
-}
-
-static int number(const char *text, uint64_t max, uint64_t *ret, const char **ret_rest)
+int cli_number(const char *text, uint64_t max, uint64_t *ret, const char **ret_rest)
 {
 	char *end;
 
@@ -35,36 +26,16 @@ static int number(const char *text, uint64_t max, uint64_t *ret, const char **re
 
 static int parse_count(struct cli *cli, struct ls_err *err, unsigned *ret)
 {
-	const char *text = value_of(cli, err, "the number of vCPUs, e.g. 4"), *rest;
+	const char *text, *rest;
 	uint64_t n;
 
-	if (!text)
-		return -EINVAL;
-	if (number(text, LS_CPUS_MAX, &n, &rest) < 0 || *rest)
+	if (cli->n_args != 1)
+		return ls_err_set(err, -EINVAL, "how much? the number of vCPUs, e.g. 4");
+	text = cli->args[0];
+	if (cli_number(text, LS_CPUS_MAX, &n, &rest) < 0 || *rest)
 		return ls_err_set(err, -EINVAL, "\"%s\" is no number of vCPUs (1 to %d)", text,
 				  LS_CPUS_MAX);
 	*ret = (unsigned)n;
-	return 0;
-}
-
-static int parse_size(struct cli *cli, struct ls_err *err, uint64_t *ret)
-{
-	const char *text = value_of(cli, err, "the memory afterwards, e.g. 2G or 1536M"), *rest;
-	unsigned shift = 0;
-
-	if (!text)
-		return -EINVAL;
-	if (number(text, UINT64_MAX >> 40, ret, &rest) == 0) {
-		if (!strcmp(rest, "M") || !strcmp(rest, "MiB"))
-			shift = 20;
-		else if (!strcmp(rest, "G") || !strcmp(rest, "GiB"))
-			shift = 30;
-		else if (!strcmp(rest, "T") || !strcmp(rest, "TiB"))
-			shift = 40;
-	}
-	if (!shift)
-		return ls_err_set(err, -EINVAL, "\"%s\" is no size: a number and M, G or T", text);
-	*ret <<= shift;
 	return 0;
 }
 
@@ -100,7 +71,7 @@ static int change_opened(struct session *s, const struct wish *w, const char *id
 
 int cli_change(struct cli *cli, const struct wish *w)
 {
-	char id[LS_TXN_BYTES], text[48], what[128];
+	char id[LS_TXN_BYTES], text[WISH_TEXT_BYTES], what[WISH_TEXT_BYTES + 64];
 	struct run_ops ops;
 	struct session s;
 	int code;
@@ -151,32 +122,3 @@ static int run_vcpus(struct cli *cli)
 
 const struct command cmd_vcpus = { "vcpus", "set the number of vCPUs, plugged and online",
 				   &vcpus_argp, run_vcpus };
-
-/* ---- memory -------------------------------------------------------------- */
-
-static const struct argp memory_argp = {
-	.parser = cli_parse,
-	.args_doc = "GUEST SIZE",
-	.doc = "Make it SIZE of memory (1536M, 2G), boot memory included, plugged and online.\v"
-	       "More: virtio-mem devices grow first, one DIMM is added for the rest; the guest's "
-	       "new "
-	       "blocks are brought online as movable, so that they can be given back. Less: "
-	       "virtio-mem devices shrink first, whole DIMMs go for the rest.\n\n"
-	       "More than the guest's kernel has room to describe is refused: it needs 1/64 of "
-	       "it, free and not movable.\n\n"
-	       "All or nothing, as \"lockstep vcpus\".",
-	.children = children,
-};
-
-static int run_memory(struct cli *cli)
-{
-	struct wish w = { .kind = WISH_MEMORY };
-	struct ls_err err;
-
-	if (parse_size(cli, &err, &w.value) < 0)
-		return cli_error(cli, XC_USAGE, &err);
-	return cli_change(cli, &w);
-}
-
-const struct command cmd_memory = { "memory", "set the size of the memory, plugged and online",
-				    &memory_argp, run_memory };

@@ -31,6 +31,9 @@
 	X("memory", memory, HOTPLUG, "set the size of the memory")                                 \
 	X("cpu-online", cpu_online, HOTPLUG, "bring guest CPUs online")                            \
 	X("cpu-offline", cpu_offline, HOTPLUG, "take guest CPUs offline, without unplugging")      \
+	X("dimm-add", dimm_add, HOTPLUG, "add one DIMM")                                           \
+	X("dimm-remove", dimm_remove, HOTPLUG, "remove one DIMM")                                  \
+	X("memory-resize", memory_resize, HOTPLUG, "set the size of one virtio-mem device")        \
 	X("cancel", cancel, HOTPLUG, "take a transaction back; without txn the one that runs")     \
 	X("add", add, ADMIN, "a guest, kept over restarts")                                        \
 	X("remove", remove, ADMIN, "let go of a guest")                                            \

@@ -133,7 +133,7 @@ static void wish(struct qmp_call *call, struct json_object *args, struct daemon 
 	struct lane_job job = { .owner = client_of(call)->number,
 				.timeout_ms = (unsigned)qmp_get_int(args, "timeout-ms", 0) };
 	struct lane *l = find(call, args, d);
-	char id[LS_TXN_BYTES], text[48];
+	char id[LS_TXN_BYTES], text[WISH_TEXT_BYTES];
 	struct log_about about = { .message = LOG_ASKED, .txn = id };
 	struct ls_err err;
 	int r;
@@ -171,6 +171,21 @@ static void do_cpu_online(struct qmp_call *call, struct json_object *args, struc
 static void do_cpu_offline(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
 	wish(call, args, d, WISH_CPU_OFFLINE);
+}
+
+static void do_dimm_add(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	wish(call, args, d, WISH_DIMM_ADD);
+}
+
+static void do_dimm_remove(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	wish(call, args, d, WISH_DIMM_REMOVE);
+}
+
+static void do_memory_resize(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	wish(call, args, d, WISH_MEMORY_RESIZE);
 }
 
 static void do_cancel(struct qmp_call *call, struct json_object *args, struct daemon *d)
@@ -252,6 +267,7 @@ CTL_VERBS(X)
 
 /* clang-format off */
 #define GUEST   { "guest", QMP_STRING, false, 1, LS_NAME_BYTES - 1, 0, "its name" }
+#define DEVICE	{ "device", QMP_STRING, false, 1, LS_NAME_BYTES - 1, 0, "its id" }
 #define TIMEOUT { "timeout-ms", QMP_INT, true, 1, 86400000, 0, "for the operation as a whole" }
 
 static const struct qmp_field list_fields[] = {};
@@ -269,6 +285,14 @@ static const struct qmp_field cpu_online_fields[] = {
 	GUEST, TIMEOUT, { "cpus", QMP_INTS, false, 0, LS_CPUS_MAX - 1, LS_CPUS_MAX, "guest CPU numbers" },
 };
 #define cpu_offline_fields cpu_online_fields
+static const struct qmp_field dimm_add_fields[] = {
+	GUEST, TIMEOUT, { "bytes", QMP_INT, false, 0, INT64_MAX, 0, "of the DIMM" },
+};
+static const struct qmp_field dimm_remove_fields[] = { GUEST, TIMEOUT, DEVICE };
+static const struct qmp_field memory_resize_fields[] = {
+	GUEST, TIMEOUT, DEVICE,
+	{ "bytes", QMP_INT, false, 0, INT64_MAX, 0, "of the device afterwards" },
+};
 static const struct qmp_field txn_list_fields[] = {
 	{ "guest", QMP_STRING, true, 1, LS_NAME_BYTES - 1, 0, "of this one only" },
 	{ "limit", QMP_INT, true, 1, STORE_LIST_MAX, 0, "at most so many" },

@@ -61,12 +61,14 @@ static void show_cpu(FILE *f, const struct vm *vm, unsigned slot)
 static void show_mem(FILE *f, const struct vm *vm, const struct vm_mem *m)
 {
 	const char *trouble = vm_mem_trouble(vm, m);
-	char size[32], max[32], online[32];
+	char size[32], max[32], online[32], kind[16] = "virtio-mem";
 
 	show_size(size, sizeof(size), m->size);
 	show_size(max, sizeof(max), m->max);
 	show_size(online, sizeof(online), vm_mem_online(m));
-	fprintf(f, "  %-24s  %-10s %s", m->id, m->kind == VM_DIMM ? "dimm" : "virtio-mem", size);
+	if (m->kind == VM_DIMM)
+		snprintf(kind, sizeof(kind), m->slot < 0 ? "dimm" : "dimm %d", m->slot);
+	fprintf(f, "  %-24s  %-10s %s", m->id, kind, size);
 	if (m->kind == VM_VIRTIO_MEM)
 		fprintf(f, " of %s", max);
 	if (guest_known(vm))

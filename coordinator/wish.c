@@ -19,20 +19,24 @@
 /**
  * struct kind - One kind of wish
  * @verb:   of the daemon, and the first word for people
- * @member: of the verb's arguments that has the value, or the numbers
+ * @member: of the verb's arguments that has the value, or the numbers; NULL: there is none
  * @shift:  the value for people is shown in units of 1 << shift; @unit is their letter
  * @named:  it has numbers, no value
+ * @device: it is about one device, the verb's argument "device"
  */
 static const struct kind {
 	const char *verb, *member;
 	unsigned shift;
 	const char *unit;
-	bool named;
+	bool named, device;
 } kinds[] = {
 	[WISH_VCPUS] = { "vcpus", "count", .unit = "" },
 	[WISH_MEMORY] = { "memory", "bytes", 20, "M" },
 	[WISH_CPU_ONLINE] = { "cpu-online", "cpus", .named = true },
 	[WISH_CPU_OFFLINE] = { "cpu-offline", "cpus", .named = true },
+	[WISH_DIMM_ADD] = { "dimm-add", "bytes", 20, "M" },
+	[WISH_DIMM_REMOVE] = { "dimm-remove", .device = true },
+	[WISH_MEMORY_RESIZE] = { "memory-resize", "bytes", 20, "M", .device = true },
 };
 static_assert(sizeof(kinds) / sizeof(kinds[0]) == WISH_COUNT, "a row for each kind");
 
@@ -60,25 +64,33 @@ static void numbers_text(const struct numbers *set, char *buf, size_t len)
 void wish_text(const struct wish *w, char *buf, size_t len)
 {
 	const struct kind *k = &kinds[w->kind];
-	size_t at = (size_t)snprintf(buf, len, "%s ", k->verb);
+	size_t at = (size_t)snprintf(buf, len, "%s%s%s%s", k->verb, k->device ? " " : "", w->device,
+				     k->member ? " " : "");
 
+	for (char *c = buf; *c; c++) /* a client's word, and it goes into logs */
+		*c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
+	if (at >= len || !k->member)
+		return;
 	if (k->named)
-		numbers_text(&w->which, buf + at, at < len ? len - at : 0);
+		numbers_text(&w->which, buf + at, len - at);
 	else
-		snprintf(buf, len, "%s %" PRIu64 "%s", k->verb, w->value >> k->shift, k->unit);
+		snprintf(buf + at, len - at, "%" PRIu64 "%s", w->value >> k->shift, k->unit);
 }
 
 void wish_from_json(enum wish_kind kind, struct json_object *args, struct wish *ret_wish)
 {
 	const struct kind *k = &kinds[kind];
 	struct json_object *list = k->named ? qmp_get_array(args, k->member) : NULL;
-	int64_t value = k->named ? 0 : qmp_get_int(args, k->member, 0);
+	int64_t value = k->named || !k->member ? 0 : qmp_get_int(args, k->member, 0);
 
 	*ret_wish = (struct wish){ .kind = kind, .value = value < 0 ? 0 : (uint64_t)value };
 	for (size_t i = 0; list && i < json_object_array_length(list); i++)
 		numbers_add(&ret_wish->which,
 			    (unsigned)json_object_get_int(json_object_array_get_idx(list, i)) %
 				    LS_CPUS_MAX);
+	if (k->device)
+		snprintf(ret_wish->device, sizeof(ret_wish->device), "%s",
+			 qmp_get_str(args, "device", ""));
 }
 
 void wish_to_json(const struct wish *w, struct json_object *args)
@@ -87,8 +99,11 @@ void wish_to_json(const struct wish *w, struct json_object *args)
 	struct json_object *list;
 	unsigned i;
 
+	if (k->device)
+		json_object_object_add(args, "device", json_object_new_string(w->device));
 	if (!k->named) {
-		json_object_object_add(args, k->member, json_object_new_uint64(w->value));
+		if (k->member)
+			json_object_object_add(args, k->member, json_object_new_uint64(w->value));
 		return;
 	}
 	list = json_object_new_array();
@@ -182,6 +197,12 @@ int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct 
 	case WISH_CPU_ONLINE:
 	case WISH_CPU_OFFLINE:
 		return plan_cpu(vm, id, &w->which, w->kind == WISH_CPU_ONLINE, err, ret_txn);
+	case WISH_DIMM_ADD:
+		return plan_dimm_add(vm, id, w->value, err, ret_txn);
+	case WISH_DIMM_REMOVE:
+		return plan_dimm_remove(vm, id, w->device, err, ret_txn);
+	case WISH_MEMORY_RESIZE:
+		return plan_mem_resize(vm, id, w->device, w->value, err, ret_txn);
 	default:
 		/* More than an unsigned holds is more than any guest has, not less. */
 		return plan_vcpus(vm, id,

@@ -11,19 +11,32 @@
 
 struct json_object;
 
-enum wish_kind { WISH_VCPUS, WISH_MEMORY, WISH_CPU_ONLINE, WISH_CPU_OFFLINE, WISH_COUNT };
+enum wish_kind {
+	WISH_VCPUS,
+	WISH_MEMORY,
+	WISH_CPU_ONLINE,
+	WISH_CPU_OFFLINE,
+	WISH_DIMM_ADD,
+	WISH_DIMM_REMOVE,
+	WISH_MEMORY_RESIZE,
+	WISH_COUNT
+};
 
 /**
  * struct wish - One request
- * @kind:  what it is about
- * @value: vCPUs, or bytes, that the guest has afterwards
- * @which: what is named instead: guest CPUs
+ * @kind:   what it is about
+ * @value:  vCPUs, or bytes, that the guest or the device has afterwards
+ * @which:  what is named instead: guest CPUs
+ * @device: of one memory device: its id
  */
 struct wish {
 	enum wish_kind kind;
 	uint64_t value;
 	struct numbers which;
+	char device[LS_NAME_BYTES];
 };
+
+#define WISH_TEXT_BYTES 112
 
 /* "vcpus 4", "cpu-offline 3,5": for those who find the guest taken, for lists and logs. */
 void wish_text(const struct wish *w, char *buf, size_t len);

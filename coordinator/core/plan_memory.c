@@ -5,15 +5,13 @@
  * The level of a DIMM is 0 or 1, that of a virtio-mem device is bytes. A row that
  * says nothing about a kind of device answers LEVEL_ALL for "full" and 0 for "any".
  */
-#include "plan.h"
+#include "plan_memory.h"
 #include "table.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define MIB (UINT64_C(1) << 20)
 
 /* A memory block of a Linux guest with up to 64 GiB; larger where the agent says so. */
 #define BLOCK_BYTES_DEFAULT (128 * MIB)
@@ -151,22 +149,12 @@ const struct table table_memory = {
 
 /* ---- which devices ---------------------------------------------------- */
 
-/* A wish while it is being fitted to the devices. */
-struct plan {
-	const struct vm *vm;
-	const char *id;
-	uint64_t wish; /* bytes */
-	struct item items[LS_MEM_DEVICES_MAX];
-	unsigned n;
-	uint64_t left; /* bytes still to find a place for */
-};
-
-static uint64_t block_bytes(const struct vm *vm)
+uint64_t mem_plan_block(const struct vm *vm)
 {
 	return vm->block_bytes ? vm->block_bytes : BLOCK_BYTES_DEFAULT;
 }
 
-static void take(struct plan *p, const struct vm_mem *m, uint64_t goal)
+void mem_plan_take(struct mem_plan *p, const struct vm_mem *m, uint64_t goal)
 {
 	struct item *it = &p->items[p->n++];
 
@@ -176,12 +164,12 @@ static void take(struct plan *p, const struct vm_mem *m, uint64_t goal)
 }
 
 /* Given and not used: the guest has not followed the request, or not brought it online. */
-static bool lags(const struct vm *vm, const struct vm_mem *m)
+bool mem_plan_lags(const struct vm *vm, const struct vm_mem *m)
 {
 	return m->size < m->requested || (vm->agent == AGENT_LOCKSTEP && m->guest_online < m->size);
 }
 
-static void grow_virtio_mem(struct plan *p)
+static void grow_virtio_mem(struct mem_plan *p)
 {
 	for (unsigned i = 0; i < p->vm->n_mems; i++) {
 		const struct vm_mem *m = &p->vm->mems[i];
@@ -191,14 +179,14 @@ static void grow_virtio_mem(struct plan *p)
 			continue;
 		room = room < p->left ? room : p->left;
 		room -= m->granule ? room % m->granule : 0;
-		if (!room && !lags(p->vm, m))
+		if (!room && !mem_plan_lags(p->vm, m))
 			continue;
-		take(p, m, m->requested + room);
+		mem_plan_take(p, m, m->requested + room);
 		p->left -= room;
 	}
 }
 
-static int free_slot(const struct vm *vm)
+int mem_plan_slot(const struct vm *vm)
 {
 	bool used[LS_MEM_DEVICES_MAX] = { false };
 	unsigned slots = vm->mem_slots < LS_MEM_DEVICES_MAX ? vm->mem_slots : LS_MEM_DEVICES_MAX;
@@ -213,7 +201,7 @@ static int free_slot(const struct vm *vm)
 }
 
 /* What of maxmem is neither boot memory nor set aside for a device. */
-static uint64_t unreserved(const struct vm *vm)
+uint64_t mem_plan_room(const struct vm *vm)
 {
 	uint64_t used = vm->mem_boot;
 
@@ -223,7 +211,7 @@ static uint64_t unreserved(const struct vm *vm)
 }
 
 /* Where no DIMM can be had: what the virtio-mem devices alone would reach. */
-static int no_dimm(const struct plan *p, const char *why, struct ls_err *err)
+static int no_dimm(const struct mem_plan *p, const char *why, struct ls_err *err)
 {
 	return ls_err_set(err, -ENOSPC,
 			  "%" PRIu64 " MiB cannot be had: %" PRIu64 " MiB of it would need "
@@ -231,9 +219,9 @@ static int no_dimm(const struct plan *p, const char *why, struct ls_err *err)
 			  p->wish / MIB, p->left / MIB, why, (p->wish - p->left) / MIB);
 }
 
-static int check_dimm(const struct plan *p, int slot, struct ls_err *err)
+static int check_dimm(const struct mem_plan *p, int slot, struct ls_err *err)
 {
-	uint64_t block = block_bytes(p->vm), room = unreserved(p->vm);
+	uint64_t block = mem_plan_block(p->vm), room = mem_plan_room(p->vm);
 	uint64_t below = p->wish - p->left % block;
 	char above[40] = "";
 
@@ -257,23 +245,28 @@ static int check_dimm(const struct plan *p, int slot, struct ls_err *err)
 			  p->wish / MIB, block / MIB, below / MIB, above);
 }
 
-static int add_dimm(struct plan *p, struct ls_err *err)
+void mem_plan_dimm(struct mem_plan *p, int slot, uint64_t size)
 {
-	int slot = free_slot(p->vm), r = check_dimm(p, slot, err);
-	struct item *it = &p->items[p->n];
+	struct item *it = &p->items[p->n++];
 
-	if (r < 0)
-		return r;
-	*it = (struct item){ .kind = VM_DIMM, .slot = slot, .size = p->left, .goal = 1 };
+	*it = (struct item){ .kind = VM_DIMM, .slot = slot, .size = size, .goal = 1 };
 	snprintf(it->id, sizeof(it->id), PLAN_ID_PREFIX "%s-%d", p->id, slot);
 	snprintf(it->backend, sizeof(it->backend), PLAN_ID_PREFIX "%s-%d" PLAN_BACKEND_SUFFIX,
 		 p->id, slot);
-	p->n++;
+}
+
+static int add_dimm(struct mem_plan *p, struct ls_err *err)
+{
+	int slot = mem_plan_slot(p->vm), r = check_dimm(p, slot, err);
+
+	if (r < 0)
+		return r;
+	mem_plan_dimm(p, slot, p->left);
 	p->left = 0;
 	return 0;
 }
 
-static void shrink_virtio_mem(struct plan *p)
+static void shrink_virtio_mem(struct mem_plan *p)
 {
 	for (unsigned i = 0; i < p->vm->n_mems; i++) {
 		const struct vm_mem *m = &p->vm->mems[i];
@@ -284,13 +277,13 @@ static void shrink_virtio_mem(struct plan *p)
 		give -= m->granule ? give % m->granule : 0;
 		if (!give)
 			continue;
-		take(p, m, m->requested - give);
+		mem_plan_take(p, m, m->requested - give);
 		p->left -= give;
 	}
 }
 
 /* The largest removable DIMM that is not larger than what is left, until none is. */
-static void drop_dimms(struct plan *p)
+static void drop_dimms(struct mem_plan *p)
 {
 	bool gone[LS_MEM_DEVICES_MAX] = { false };
 
@@ -307,27 +300,27 @@ static void drop_dimms(struct plan *p)
 		if (!best)
 			return;
 		gone[best - p->vm->mems] = true;
-		take(p, best, 0);
+		mem_plan_take(p, best, 0);
 		p->left -= best->size;
 	}
 }
 
 /* Blocks that are plugged and not online, where nothing is to be added. */
-static void take_offline_dimms(struct plan *p)
+static void take_offline_dimms(struct mem_plan *p)
 {
 	for (unsigned i = 0; i < p->vm->n_mems; i++) {
 		const struct vm_mem *m = &p->vm->mems[i];
 
 		if (m->kind == VM_DIMM && m->plugged && m->guest_online < m->size)
-			take(p, m, 1);
+			mem_plan_take(p, m, 1);
 	}
 }
 
 /* Bytes that an item makes the guest's kernel describe anew, in whole blocks. */
-static uint64_t news_of(const struct plan *p, const struct item *it)
+static uint64_t news_of(const struct mem_plan *p, const struct item *it)
 {
 	const struct vm_mem *m = vm_mem_by_id(p->vm, it->id);
-	uint64_t block = block_bytes(p->vm);
+	uint64_t block = mem_plan_block(p->vm);
 
 	if (it->kind == VM_DIMM)
 		return m && m->plugged ? 0 : it->size;
@@ -340,9 +333,9 @@ static uint64_t news_of(const struct plan *p, const struct item *it)
  * Memory that the guest's kernel cannot describe is refused by it too late: what it tried
  * has used up its last pages, and it may not live on.
  */
-static int check_headroom(const struct plan *p, uint64_t now, struct ls_err *err)
+int mem_plan_headroom(const struct mem_plan *p, uint64_t now, struct ls_err *err)
 {
-	uint64_t news = 0, room = p->vm->headroom - p->vm->headroom % block_bytes(p->vm);
+	uint64_t news = 0, room = p->vm->headroom - p->vm->headroom % mem_plan_block(p->vm);
 	char most[48] = "nothing can be added now";
 
 	for (unsigned i = 0; i < p->n; i++)
@@ -359,7 +352,7 @@ static int check_headroom(const struct plan *p, uint64_t now, struct ls_err *err
 			  p->wish / MIB, room / MIB, news / MIB, most);
 }
 
-static int fit_up(struct plan *p, uint64_t now, struct ls_err *err)
+static int fit_up(struct mem_plan *p, uint64_t now, struct ls_err *err)
 {
 	int r = 0;
 
@@ -369,10 +362,10 @@ static int fit_up(struct plan *p, uint64_t now, struct ls_err *err)
 		take_offline_dimms(p);
 	if (p->left)
 		r = add_dimm(p, err);
-	return r < 0 ? r : check_headroom(p, now, err);
+	return r < 0 ? r : mem_plan_headroom(p, now, err);
 }
 
-static int fit_down(struct plan *p, uint64_t now, struct ls_err *err)
+static int fit_down(struct mem_plan *p, uint64_t now, struct ls_err *err)
 {
 	p->left = now - p->wish;
 	shrink_virtio_mem(p);
@@ -387,7 +380,7 @@ static int fit_down(struct plan *p, uint64_t now, struct ls_err *err)
 }
 
 /* What it will be when the guest has followed every request: plans build on that. */
-static uint64_t asked_for(const struct vm *vm)
+uint64_t mem_plan_now(const struct vm *vm)
 {
 	uint64_t sum = vm->mem_boot;
 
@@ -398,6 +391,18 @@ static uint64_t asked_for(const struct vm *vm)
 			sum += m->kind == VM_VIRTIO_MEM ? m->requested : m->size;
 	}
 	return sum;
+}
+
+int mem_plan_txn(const struct mem_plan *p, bool up, struct ls_err *err, struct txn **ret_txn)
+{
+	struct txn *t = txn_new(OP_MEMORY, p->id, p->n, up);
+
+	if (!t)
+		return ls_err_set(err, -ENOMEM, "out of memory");
+	memcpy(t->items, p->items, p->n * sizeof(p->items[0]));
+	t->agent = p->vm->agent;
+	*ret_txn = t;
+	return 0;
 }
 
 static int check_range(const struct vm *vm, uint64_t bytes, struct ls_err *err)
@@ -421,9 +426,9 @@ static int check_range(const struct vm *vm, uint64_t bytes, struct ls_err *err)
 int plan_memory(const struct vm *vm, const char *id, uint64_t bytes, struct ls_err *err,
 		struct txn **ret_txn)
 {
-	uint64_t now = asked_for(vm);
+	uint64_t now = mem_plan_now(vm);
 	bool up = bytes >= now;
-	struct plan p = { .vm = vm, .id = id, .wish = bytes };
+	struct mem_plan p = { .vm = vm, .id = id, .wish = bytes };
 	int r = check_range(vm, bytes, err);
 
 	*ret_txn = NULL;
@@ -431,12 +436,5 @@ int plan_memory(const struct vm *vm, const char *id, uint64_t bytes, struct ls_e
 		r = up ? fit_up(&p, now, err) : fit_down(&p, now, err);
 	if (r < 0)
 		return r;
-	if (!p.n)
-		return 1;
-	*ret_txn = txn_new(OP_MEMORY, id, p.n, up);
-	if (!*ret_txn)
-		return ls_err_set(err, -ENOMEM, "out of memory");
-	memcpy((*ret_txn)->items, p.items, p.n * sizeof(p.items[0]));
-	(*ret_txn)->agent = vm->agent;
-	return 0;
+	return p.n ? mem_plan_txn(&p, up, err, ret_txn) : 1;
 }

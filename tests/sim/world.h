@@ -167,6 +167,9 @@ void world_has_destination(struct world *w);
 int world_vcpus(struct world *w, unsigned count, struct ls_err *err);
 int world_memory(struct world *w, uint64_t bytes, struct ls_err *err);
 int world_cpu(struct world *w, const struct numbers *which, bool online, struct ls_err *err);
+int world_dimm_add(struct world *w, uint64_t bytes, struct ls_err *err);
+int world_dimm_remove(struct world *w, const char *device, struct ls_err *err);
+int world_mem_resize(struct world *w, const char *device, uint64_t bytes, struct ls_err *err);
 int world_migrate(struct world *w, struct ls_err *err);
 
 /* What the side looks like now; caller releases with vm_done(). */
@@ -200,13 +203,14 @@ _Noreturn void world_failed(const struct world *w, const char *why);
  * struct scenario - Something that a user wants, and a guest to want it of
  * @removes: the guest is asked for devices, and may keep us waiting
  * @reached: whether all of it is as was wanted
+ * @another: asked again it is one more
  */
 struct scenario {
 	const char *name;
 	void (*prepare)(struct world *w);
 	int (*wish)(struct world *w, struct ls_err *err);
 	bool (*reached)(struct world *w);
-	bool removes;
+	bool removes, another;
 };
 
 enum {
@@ -216,6 +220,9 @@ enum {
 	REMOVE_MEMORY,
 	CPUS_ONLINE,
 	CPUS_OFFLINE,
+	ADD_DIMM,
+	REMOVE_DIMM,
+	RESIZE_DEVICE,
 	MIGRATE,
 	SCENARIOS
 };

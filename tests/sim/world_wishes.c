@@ -61,6 +61,42 @@ int world_cpu(struct world *w, const struct numbers *which, bool online, struct 
 	return start(w, r, t);
 }
 
+int world_dimm_add(struct world *w, uint64_t bytes, struct ls_err *err)
+{
+	struct txn *t = NULL;
+	struct vm vm;
+	int r;
+
+	world_look(w, SIDE_SRC, &vm);
+	r = plan_dimm_add(&vm, name_txn(w), bytes, err, &t);
+	vm_done(&vm);
+	return start(w, r, t);
+}
+
+int world_dimm_remove(struct world *w, const char *device, struct ls_err *err)
+{
+	struct txn *t = NULL;
+	struct vm vm;
+	int r;
+
+	world_look(w, SIDE_SRC, &vm);
+	r = plan_dimm_remove(&vm, name_txn(w), device, err, &t);
+	vm_done(&vm);
+	return start(w, r, t);
+}
+
+int world_mem_resize(struct world *w, const char *device, uint64_t bytes, struct ls_err *err)
+{
+	struct txn *t = NULL;
+	struct vm vm;
+	int r;
+
+	world_look(w, SIDE_SRC, &vm);
+	r = plan_mem_resize(&vm, name_txn(w), device, bytes, err, &t);
+	vm_done(&vm);
+	return start(w, r, t);
+}
+
 int world_migrate(struct world *w, struct ls_err *err)
 {
 	struct txn_migrate how = { .src_process = "b:1:7:1",
@@ -208,6 +244,41 @@ static bool has_offline(struct world *w)
 	return offline;
 }
 
+/* As much in a DIMM of its own, though the virtio-mem device had room for it. */
+static int want_a_dimm(struct world *w, struct ls_err *err)
+{
+	return world_dimm_add(w, 512 * W_MIB, err);
+}
+
+static bool has_a_dimm(struct world *w)
+{
+	return online_memory(w) == W_BOOT + 768 * W_MIB &&
+	       world_mem(w, SIDE_SRC, "vm0")->size == 256 * W_MIB;
+}
+
+/* The DIMM is to go, and the virtio-mem device to stay as it is. Gone already is as good. */
+static int want_no_dimm(struct world *w, struct ls_err *err)
+{
+	return world_dimm_remove(w, "ls-old-0", err);
+}
+
+static bool has_no_dimm(struct world *w)
+{
+	return online_memory(w) == W_BOOT + 512 * W_MIB && !world_mem(w, SIDE_SRC, "ls-old-0");
+}
+
+/* 256 MiB of the virtio-mem device's 512, and the DIMM as it is. */
+static int want_less_of_it(struct world *w, struct ls_err *err)
+{
+	return world_mem_resize(w, "vm0", 256 * W_MIB, err);
+}
+
+static bool has_less_of_it(struct world *w)
+{
+	return online_memory(w) == W_BOOT + 768 * W_MIB &&
+	       world_mem(w, SIDE_SRC, "vm0")->size == 256 * W_MIB;
+}
+
 /* A plugged vCPU, a plugged DIMM, and a vCPU that the guest's user took offline. */
 static void ready_to_go(struct world *w)
 {
@@ -239,6 +310,9 @@ const struct scenario scenarios[SCENARIOS] = {
 	[REMOVE_MEMORY] = { "remove memory", much_memory,   want_boot_memory, has_boot_memory, true },
 	[CPUS_ONLINE]   = { "online CPUs",   two_offline,   want_online,      has_online, false },
 	[CPUS_OFFLINE]  = { "offline CPUs",  four_cpus,     want_offline,     has_offline, false },
+	[ADD_DIMM]      = { "add a DIMM",    little_memory, want_a_dimm,      has_a_dimm, false, .another = true },
+	[REMOVE_DIMM]   = { "remove a DIMM", much_memory,   want_no_dimm,     has_no_dimm, true },
+	[RESIZE_DEVICE] = { "resize one",    much_memory,   want_less_of_it,  has_less_of_it, true },
 	[MIGRATE]       = { "migrate",       ready_to_go,   want_to_go,       has_gone, false },
 };
 /* clang-format on */

@@ -46,6 +46,19 @@ static void test_when_cpus_are_taken_offline_then_they_stay_plugged(void **state
 	goes_well(CPUS_OFFLINE, "cpus offline");
 }
 
+/* Of all memory devices the one that was named, and no other row has anything to do. */
+static void test_when_a_dimm_is_named_then_only_that_goes(void **state)
+{
+	(void)state;
+	goes_well(REMOVE_DIMM, "DIMM down");
+}
+
+static void test_when_a_device_is_named_then_only_that_shrinks(void **state)
+{
+	(void)state;
+	goes_well(RESIZE_DEVICE, "device down");
+}
+
 /* The coordinator dies after it has plugged; who takes over reads the record and goes on. */
 static void test_when_another_takes_over_then_it_goes_on_from_the_record(void **state)
 {
@@ -316,6 +329,8 @@ int main(void)
 		cmocka_unit_test(test_when_memory_is_removed_then_offline_before_it_goes),
 		cmocka_unit_test(test_when_cpus_are_brought_online_then_by_the_guest_alone),
 		cmocka_unit_test(test_when_cpus_are_taken_offline_then_they_stay_plugged),
+		cmocka_unit_test(test_when_a_dimm_is_named_then_only_that_goes),
+		cmocka_unit_test(test_when_a_device_is_named_then_only_that_shrinks),
 		cmocka_unit_test(test_when_another_takes_over_then_it_goes_on_from_the_record),
 		cmocka_unit_test(test_when_going_up_fails_then_taken_back),
 		cmocka_unit_test(test_when_cpus_do_not_come_online_then_each_is_as_before),

@@ -231,6 +231,9 @@ static const char *harmless(const char *verb)
 		{ "memory", "\"guest\": \"vm9\", \"bytes\": 2" },
 		{ "cpu-online", "\"guest\": \"vm9\", \"cpus\": [2]" },
 		{ "cpu-offline", "\"guest\": \"vm9\", \"cpus\": [2]" },
+		{ "dimm-add", "\"guest\": \"vm9\", \"bytes\": 2" },
+		{ "dimm-remove", "\"guest\": \"vm9\", \"device\": \"d\"" },
+		{ "memory-resize", "\"guest\": \"vm9\", \"device\": \"d\", \"bytes\": 2" },
 		{ "add", "\"guest\": \"vm9\", \"qmp\": \"tcp:x\"" },
 	};
 

@@ -30,6 +30,9 @@ static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 		{ .kind = WISH_MEMORY, .value = UINT64_C(3) << 30 },
 		{ .kind = WISH_CPU_ONLINE, .which = { 2, { [3] = true, [7] = true } } },
 		{ .kind = WISH_CPU_OFFLINE, .which = { 1, { [LS_CPUS_MAX - 1] = true } } },
+		{ .kind = WISH_DIMM_ADD, .value = UINT64_C(1) << 30 },
+		{ .kind = WISH_DIMM_REMOVE, .device = "ls-x-0" },
+		{ .kind = WISH_MEMORY_RESIZE, .value = 4096, .device = "vmem0" },
 	};
 
 	(void)state;
@@ -42,13 +45,14 @@ static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 		assert_int_equal(got.kind, sent[i].kind);
 		assert_int_equal(got.value, sent[i].value);
 		assert_memory_equal(&got.which, &sent[i].which, sizeof(got.which));
+		assert_string_equal(got.device, sent[i].device);
 		json_object_put(o);
 	}
 }
 
 static void test_when_told_then_in_the_units_of_people(void **state)
 {
-	char text[48];
+	char text[WISH_TEXT_BYTES];
 
 	(void)state;
 	wish_text(&(struct wish){ .kind = WISH_VCPUS, .value = 4 }, text, sizeof(text));
@@ -64,6 +68,13 @@ static void test_when_told_then_in_the_units_of_people(void **state)
 				  .which = { 2, { [3] = true, [12] = true } } },
 		  text, 13);
 	assert_string_equal(text, "cpu-online 3");
+	wish_text(&(struct wish){ .kind = WISH_DIMM_REMOVE, .device = "ls-x-0" }, text,
+		  sizeof(text));
+	assert_string_equal(text, "dimm-remove ls-x-0");
+	wish_text(
+		&(struct wish){ .kind = WISH_MEMORY_RESIZE, .value = 2 << 20, .device = "a\n\x1b" },
+		text, sizeof(text));
+	assert_string_equal(text, "memory-resize a?? 2M");
 }
 
 static void test_when_numbers_are_typed_then_lists_and_ranges(void **state)
