@@ -8,6 +8,7 @@
  *                  command that was killed has left on it
  * show*.c          the state vector for people and as JSON
  * report.c         how a transaction goes: lines, bar, JSON lines
+ * paint.c          colour on a terminal
  * client.c         the same commands where lockstepd has the guest
  */
 #ifndef COORDINATOR_CLI_H
@@ -53,6 +54,7 @@ enum exit_code {
  * @json:       machine-readable output
  * @quiet:      errors only
  * @timeout_ms: for the transaction; 0 as long as its rows allow
+ * @no_wait:    not for its end: lockstepd goes on with it
  * @fix:        doctor: heal
  * @wish:       memory: what the options ask for; its size may be an argument
  * @to:         migrate: the destination, as typed; @window: force, hold or off
@@ -68,6 +70,7 @@ struct cli {
 	const char *dir;
 	bool json, quiet;
 	unsigned timeout_ms;
+	bool no_wait;
 	bool fix;
 	struct wish wish;
 	const char *to, *window;
@@ -98,6 +101,9 @@ extern const struct command cmd_list, cmd_add, cmd_remove, cmd_watch, cmd_txn;
 
 /* Options that every command has, as an argp child: --qmp, --agent, --json, ... */
 extern const struct argp cli_common;
+
+/* The same, and those of commands that change something: --timeout, --no-wait. */
+extern const struct argp cli_changing;
 
 /* Parser for commands without options of their own; @n_args positional arguments at most. */
 error_t cli_parse(int key, char *arg, struct argp_state *state);

@@ -6,6 +6,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <qmp.h>
 
 #include "ctl.h"
+#include "paint.h"
 #include "report.h"
 
 #define OPEN_MS	   5000
@@ -120,15 +122,34 @@ struct follow {
 	int signals;
 };
 
+static void say_accepted(const struct cli *cli, const char *txn)
+{
+	struct json_object *o;
+
+	if (cli->json) {
+		o = report_object("accepted");
+		json_add_str(o, "guest", cli->guest.name);
+		json_add_str(o, "txn", txn);
+		show_json(o);
+	} else if (!cli->quiet) {
+		printf("%s: on record as %s; how it ends: lockstep txn show %s\n", cli->guest.name,
+		       txn, txn);
+	}
+}
+
 static void on_reply(struct qmp *q, struct json_object *value, const struct ls_err *err, void *arg)
 {
 	struct follow *f = arg;
 
-	(void)q, (void)value;
-	if (!err)
-		return;
-	f->err = *err;
-	f->over = true;
+	(void)q;
+	if (err) {
+		f->err = *err;
+		f->over = true;
+	} else if (f->cli->no_wait) {
+		f->code = XC_OK;
+		f->over = true;
+		say_accepted(f->cli, qmp_get_str(value, "txn", ""));
+	}
 }
 
 static void show_now_object(const struct cli *cli, struct json_object *o)
@@ -207,7 +228,8 @@ static int follow(struct follow *f)
 		if (p[1].revents)
 			ask_back(f);
 		r = qmp_dispatch(f->q, p[0].revents, &err);
-		read_events(f);
+		if (!f->over)
+			read_events(f);
 	}
 	if (f->err.class[0])
 		return failed(f->cli, &f->err);
@@ -241,14 +263,15 @@ int client_wish(struct cli *cli, const struct wish *w)
 
 static void show_status(const struct cli *cli, struct json_object *o)
 {
-	const char *text = qmp_get_str(o, "text", NULL);
+	int64_t age_s = qmp_get_int(o, "age-ms", 0) / 1000;
 
 	if (cli->json) {
 		show_json(json_object_get(o));
 		return;
 	}
-	if (text)
-		fputs(text, stdout);
+	paint_lines(stdout, qmp_get_str(o, "text", ""));
+	if (age_s)
+		printf("seen by lockstepd %" PRId64 " s ago\n", age_s);
 	if (strcmp(qmp_get_str(o, "state", ""), "ready")) {
 		printf("lockstepd: %s", qmp_get_str(o, "state", ""));
 		printf("%s", qmp_get_str(o, "reason", "")[0] ? ": " : "");

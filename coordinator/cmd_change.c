@@ -10,7 +10,7 @@
 
 #include "client.h"
 
-static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
+static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
 
 int cli_number(const char *text, uint64_t max, uint64_t *ret, const char **ret_rest)
 {

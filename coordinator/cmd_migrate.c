@@ -49,7 +49,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
+static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
 
 static const struct argp migrate_argp = {
 	.options = options,

@@ -4,9 +4,12 @@
  */
 #include "session.h"
 
+#include <stdlib.h>
+
 #include <json-c/json.h>
 
 #include "client.h"
+#include "paint.h"
 
 static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
 
@@ -18,6 +21,21 @@ static const struct argp status_argp = {
 	       "takes no lock; needs the monitor for a moment.",
 	.children = children,
 };
+
+/* As it comes from lockstepd: the words first, then their colour. */
+static void put_vm(const char *name, const struct vm *vm)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return;
+	show_vm(f, name, vm);
+	fclose(f);
+	paint_lines(stdout, text);
+	free(text);
+}
 
 static int run_status(struct cli *cli)
 {
@@ -33,7 +51,7 @@ static int run_status(struct cli *cli)
 		if (cli->json)
 			show_json(show_vm_json(cli->guest.name, vm));
 		else
-			show_vm(stdout, cli->guest.name, vm);
+			put_vm(cli->guest.name, vm);
 	}
 	session_close(&s);
 	return code;
@@ -62,7 +80,7 @@ static int run_recover(struct cli *cli)
 	if (code == XC_OK && !s.moved && cli->json)
 		show_json(show_vm_json(cli->guest.name, &run_view(s.run)->vm[SIDE_SRC]));
 	else if (code == XC_OK && !s.moved && !cli->quiet)
-		show_vm(stdout, cli->guest.name, &run_view(s.run)->vm[SIDE_SRC]);
+		put_vm(cli->guest.name, &run_view(s.run)->vm[SIDE_SRC]);
 	session_close(&s);
 	return code;
 }

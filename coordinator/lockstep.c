@@ -131,7 +131,7 @@ static int find_at_daemon(struct cli *cli, const struct entry *e)
 }
 
 /* The guest: by --qmp, or by the first argument that is left. */
-static int find_guest(struct cli *cli, const struct entry *e)
+static int find_guest_anywhere(struct cli *cli, const struct entry *e)
 {
 	const struct guest by_hand = cli->guest;
 	struct ls_err err;
@@ -172,6 +172,21 @@ static int take_word(struct cli *cli, const struct entry *e)
 		}
 	ls_err_set(&err, -EINVAL, "%s: \"%s\" or \"%s\" comes first: lockstep %s %s GUEST ...",
 		   e->c->name, e->words[0], e->words[1], e->c->name, e->words[0]);
+	return cli_error(cli, XC_USAGE, &err);
+}
+
+/* Who goes away leaves nobody behind but lockstepd. */
+static int find_guest(struct cli *cli, const struct entry *e)
+{
+	int r = find_guest_anywhere(cli, e);
+	struct ls_err err;
+
+	if (r || cli->daemon || !cli->no_wait)
+		return r;
+	ls_err_set(
+		&err, -EOPNOTSUPP,
+		"--no-wait is for guests that lockstepd has (lockstep list): here nobody would go "
+		"on with it");
 	return cli_error(cli, XC_USAGE, &err);
 }
 

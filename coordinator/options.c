@@ -3,6 +3,7 @@
  * Options that every command has, and how errors reach the user.
  */
 #include "cli.h"
+#include "paint.h"
 #include "report.h"
 
 #include <errno.h>
@@ -14,6 +15,8 @@
 
 #define TIMEOUT_MAX_S 86400
 
+enum { OPT_WAIT = 0x100, OPT_NO_WAIT }; /* options without a letter */
+
 /* clang-format off */
 static const struct argp_option options[] = {
 	{ "qmp",     'q', "ADDRESS", 0, "QEMU's monitor: unix:PATH, tcp:HOST:PORT, ssh:HOST:PATH", 10 },
@@ -23,7 +26,14 @@ static const struct argp_option options[] = {
 	                                GUESTS_DIR ")", 10 },
 	{ "json",    'j', NULL,      0, "print JSON, one object a line", 10 },
 	{ "quiet",   'Q', NULL,      0, "print errors only", 10 },
-	{ "timeout", 't', "SECONDS", 0, "for the operation as a whole; then it is taken back", 10 },
+	{ 0 }
+};
+
+static const struct argp_option changing_options[] = {
+	{ "timeout", 't', "SECONDS", 0, "for the operation as a whole; then it is taken back", 5 },
+	{ "wait",    OPT_WAIT,    NULL, 0, "until it has ended, and say what is true then (default)", 5 },
+	{ "no-wait", OPT_NO_WAIT, NULL, 0, "only until lockstepd has it on record; \"lockstep txn show\" says "
+	                                   "how it ends", 5 },
 	{ 0 }
 };
 /* clang-format on */
@@ -70,15 +80,35 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case 'Q':
 		cli->quiet = true;
 		return 0;
-	case 't':
-		cli->timeout_ms = seconds(arg, cli) * 1000;
-		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
 const struct argp cli_common = { .options = options, .parser = parse_common };
+
+static error_t parse_changing(int key, char *arg, struct argp_state *state)
+{
+	struct cli *cli = state->input;
+
+	switch (key) {
+	case 't':
+		cli->timeout_ms = seconds(arg, cli) * 1000;
+		return 0;
+	case OPT_WAIT:
+	case OPT_NO_WAIT:
+		cli->no_wait = key == OPT_NO_WAIT;
+		return 0;
+	default:
+		return cli_parse(key, arg, state);
+	}
+}
+
+static const struct argp_child common_too[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
+
+const struct argp cli_changing = { .options = changing_options,
+				   .parser = parse_changing,
+				   .children = common_too };
 
 /* Positional arguments are left in place: argp moves them behind the options. */
 error_t cli_parse(int key, char *arg, struct argp_state *state)
@@ -145,7 +175,9 @@ int cli_error(const struct cli *cli, int code, const struct ls_err *err)
 	struct json_object *o;
 
 	if (!cli->json && cli->watcher < 0) {
+		paint(stderr, PAINT_BAD);
 		fputs("lockstep: ", stderr);
+		paint(stderr, PAINT_PLAIN);
 		if (cli->guest.name[0])
 			fprintf(stderr, "%s: ", cli->guest.name);
 		cli_put(stderr, err->text);

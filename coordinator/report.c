@@ -19,6 +19,8 @@
 #include <json-c/json.h>
 #include <qmp.h>
 
+#include "paint.h"
+
 #define BAR	   30
 #define WATCHER_MS 1000 /* for one that has not read what it was sent */
 
@@ -197,18 +199,20 @@ static void render_row(struct json_object *o, const char *event)
 	int64_t ms = qmp_get_int(o, "ms", 0);
 
 	clear_bar();
+	if (strcmp(event, "row-done") && strcmp(event, "row-failed") &&
+	    strcmp(event, "taking-back"))
+		return;
+	paint(stderr, strcmp(event, "row-done") ? PAINT_BAD : PAINT_GOOD);
 	if (!strcmp(event, "row-done"))
-		fprintf(stderr, "  %-14s done    %6" PRId64 " ms\n", row, ms);
+		fprintf(stderr, "  %-14s done    %6" PRId64 " ms", row, ms);
 	else if (!strcmp(event, "row-failed"))
 		fprintf(stderr, "  %-14s failed  %6" PRId64 " ms  ", row, ms);
-	else if (!strcmp(event, "taking-back"))
-		fprintf(stderr, "  taking back what was done: ");
 	else
-		return;
-	if (strcmp(event, "row-done")) {
+		fprintf(stderr, "  taking back what was done: ");
+	if (strcmp(event, "row-done"))
 		cli_put(stderr, text);
-		fputc('\n', stderr);
-	}
+	paint(stderr, PAINT_PLAIN);
+	fputc('\n', stderr);
 }
 
 static void render_warning(const struct cli *cli, struct json_object *o)
@@ -243,7 +247,7 @@ void report_render(const struct cli *cli, struct json_object *o)
 	else if (!strcmp(event, "warning"))
 		render_warning(cli, o);
 	else if (!strcmp(event, "text") && !cli->quiet)
-		fputs(qmp_get_str(o, "text", ""), stdout);
+		paint_lines(stdout, qmp_get_str(o, "text", ""));
 	else if (!strcmp(event, "progress") && watched)
 		render_bar(o);
 	else if (watched)
