@@ -10,7 +10,7 @@
 
 /**
  * struct buf - Bytes from @start to @end of @mem
- * @mem:   NULL while nothing was ever reserved
+ * @mem:   NULL while it is empty
  * @start: offset of the first byte that is still wanted
  * @end:   offset behind the last one
  * @size:  allocated bytes
@@ -32,14 +32,14 @@ static inline size_t buf_len(const struct buf *b)
 	return b->end - b->start;
 }
 
-/* Room for @len bytes at the end; NULL when out of memory. Then buf_added(). */
+/* Room for @len bytes at the end; NULL when out of memory. Then buf_added(), also of 0. */
 char *buf_reserve(struct buf *b, size_t len);
 void buf_added(struct buf *b, size_t len);
 
 /* Append a copy: 0 or -ENOMEM. */
 int buf_append(struct buf *b, const void *bytes, size_t len);
 
-/* Drop bytes from the front; gives memory back after a large message. */
+/* Drop bytes from the front; without any left the memory is given back. */
 void buf_take(struct buf *b, size_t len);
 void buf_done(struct buf *b);
 

@@ -115,13 +115,12 @@ static ssize_t read_some(struct qmp *q)
 	if (!room)
 		return client_fail(q, -ENOMEM, "out of memory");
 	n = transport_read(&q->link, room, READ_BYTES);
+	if (n > 0)
+		remember_first(q, room, n);
+	framer_added(q->in, n > 0 ? n : 0);
 	if (n == -EAGAIN)
 		return 0;
-	if (n <= 0)
-		return peer_closed(q, n);
-	remember_first(q, room, n);
-	framer_added(q->in, n);
-	return n;
+	return n > 0 ? n : peer_closed(q, n);
 }
 
 /* A short read means there was no more: the EAGAIN of another one need not be seen. */
@@ -250,6 +249,7 @@ void qmp_close(struct qmp *q)
 	qmp_framer_free(q->in);
 	buf_done(&q->out);
 	event_queue_done(&q->events);
+	free(q->pending);
 	json_object_put(q->greeting);
 	free(q->address);
 	free(q);

@@ -36,7 +36,7 @@ struct request {
  * @in:        what came and is not handled yet
  * @out:       what is to be sent and the peer has not taken yet
  * @pending:   requests without a reply, in the order sent
- * @n_pending: how many
+ * @n_pending: how many; @room: places there are for them
  * @wire_used: QMP: bit n is set while a request of @pending has wire id n + 1
  * @events:    events without a reader
  * @next_id:   of the next request
@@ -55,8 +55,8 @@ struct qmp {
 	struct transport link;
 	struct qmp_framer *in;
 	struct buf out;
-	struct request pending[QMP_PENDING_MAX];
-	unsigned n_pending;
+	struct request *pending;
+	unsigned n_pending, room;
 	uint64_t wire_used[QMP_PENDING_MAX / 64];
 	struct event_queue events;
 	uint64_t next_id, sync_id;

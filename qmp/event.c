@@ -13,7 +13,8 @@
 
 #include <json-c/json.h>
 
-#define US_PER_S 1000000
+#define US_PER_S   1000000
+#define ROOM_FIRST 16 /* places; a thousand connections mostly have nothing waiting */
 
 void qmp_event_done(struct qmp_event *event)
 {
@@ -29,14 +30,15 @@ int event_pop(struct event_queue *q, struct qmp_event *ret_event)
 	struct queued_event *oldest;
 
 	if (!q->n)
-		return 0; /* without an event so far there is not even a ring */
+		return 0; /* there is not even a ring */
 	oldest = &q->ring[q->head];
 	*ret_event = oldest->event;
 	ret_event->dropped = q->lost;
 	q->lost = 0;
 	q->bytes -= oldest->bytes;
-	q->head = (q->head + 1) % q->max;
-	q->n--;
+	q->head = (q->head + 1) % q->room;
+	if (--q->n == 0)
+		event_queue_done(q);
 	return 1;
 }
 
@@ -61,15 +63,28 @@ static uint64_t timestamp_us(struct json_object *message)
 	return (uint64_t)s * US_PER_S + us;
 }
 
+/* Twice the places, the oldest first. */
+static int grow(struct event_queue *q)
+{
+	unsigned room = q->room ? q->room * 2 : ROOM_FIRST;
+	struct queued_event *ring = calloc(room < q->max ? room : q->max, sizeof(*ring));
+
+	if (!ring)
+		return -ENOMEM;
+	for (unsigned i = 0; i < q->n; i++)
+		ring[i] = q->ring[(q->head + i) % q->room];
+	free(q->ring);
+	q->ring = ring;
+	q->room = room < q->max ? room : q->max;
+	q->head = 0;
+	return 0;
+}
+
 static int make_room(struct event_queue *q, size_t bytes)
 {
-	if (!q->ring)
-		q->ring = calloc(q->max, sizeof(*q->ring));
-	if (!q->ring)
-		return -ENOMEM;
 	while (q->n == q->max || (q->n && q->bytes + bytes > EVENT_QUEUE_BYTES_MAX))
 		drop_oldest(q);
-	return 0;
+	return q->n == q->room ? grow(q) : 0;
 }
 
 int event_push(struct event_queue *q, struct json_object *message, size_t bytes)
@@ -85,7 +100,7 @@ int event_push(struct event_queue *q, struct json_object *message, size_t bytes)
 		free(copy);
 		return -ENOMEM;
 	}
-	place = &q->ring[(q->head + q->n++) % q->max];
+	place = &q->ring[(q->head + q->n++) % q->room];
 	place->bytes = bytes;
 	place->event = (struct qmp_event){
 		.name = copy,
@@ -102,4 +117,5 @@ void event_queue_done(struct event_queue *q)
 		drop_oldest(q);
 	free(q->ring);
 	q->ring = NULL;
+	q->room = q->head = 0;
 }

@@ -16,8 +16,7 @@ struct queued_event {
 
 /**
  * struct event_queue - A ring that loses its oldest when it is full
- * @ring:  @max places; allocated with the first event
- * @max:   places
+ * @ring:  @room places: it grows with what waits, up to @max, and goes when all is fetched
  * @head:  the oldest
  * @n:     how many
  * @bytes: of all of them
@@ -25,7 +24,7 @@ struct queued_event {
  */
 struct event_queue {
 	struct queued_event *ring;
-	unsigned max, head, n;
+	unsigned max, room, head, n;
 	size_t bytes;
 	unsigned lost;
 };

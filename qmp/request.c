@@ -18,6 +18,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
@@ -25,6 +26,7 @@
 #include "scan.h"
 
 #define NAME_BYTES_MAX 128 /* QEMU's longest command name has 40 */
+#define ROOM_FIRST     16  /* requests */
 
 /* ---- sending ---------------------------------------------------------- */
 
@@ -129,6 +131,22 @@ static void mark_wire_id(struct qmp *q, uint64_t wire, bool used)
 	*word = used ? *word | bit : *word & ~bit;
 }
 
+/* Twice the places: a connection that waits for nothing costs nothing for it. */
+static int make_room(struct qmp *q)
+{
+	unsigned room = q->room ? q->room * 2 : ROOM_FIRST;
+	struct request *pending;
+
+	if (q->n_pending < q->room)
+		return 0;
+	pending = realloc(q->pending, room * sizeof(*pending));
+	if (!pending)
+		return -ENOMEM;
+	q->pending = pending;
+	q->room = room;
+	return 0;
+}
+
 /* @args is borrowed here. */
 static int request_queue(struct qmp *q, const char *verb, const char *name,
 			 struct json_object *args, uint64_t wire, struct ls_err *err)
@@ -138,6 +156,8 @@ static int request_queue(struct qmp *q, const char *verb, const char *name,
 	if (q->n_pending == QMP_PENDING_MAX)
 		return ls_err_set(err, -ENOBUFS, "%s: %d requests without an answer", q->address,
 				  QMP_PENDING_MAX);
+	if (make_room(q) < 0)
+		return ls_err_set(err, -ENOMEM, "out of memory");
 	return write_request(q, verb, name, args, wire, err);
 }
 

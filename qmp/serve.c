@@ -120,13 +120,13 @@ static ssize_t read_some(struct qmp_peer *p)
 		return -ENOMEM;
 	}
 	n = fd_read(p->fd, p->socket, room, READ_BYTES);
+	framer_added(p->in, n > 0 ? n : 0);
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0) {
 		p->dead = -EPIPE;
 		return -EPIPE;
 	}
-	framer_added(p->in, n);
 	return n;
 }
 
