@@ -349,9 +349,17 @@ static void add_orphan(struct look *k, const char *backend)
 	k->vm.n_mems++;
 }
 
+/* One for each device, and for each object that may turn out to be an orphan. */
+static size_t most_mems(const struct look *k)
+{
+	size_t n = k->n_mems + k->n_objects;
+
+	return n < LS_MEM_DEVICES_MAX ? n : LS_MEM_DEVICES_MAX;
+}
+
 static void put_memory(struct look *k)
 {
-	k->vm.mems = calloc(LS_MEM_DEVICES_MAX + 1, sizeof(*k->vm.mems));
+	k->vm.mems = calloc(most_mems(k) + 1, sizeof(*k->vm.mems));
 	for (size_t i = 0; k->vm.mems && i < k->n_mems; i++)
 		add_device(k, &k->mems[i]);
 	for (size_t i = 0; k->vm.mems && i < k->n_objects; i++)
