@@ -28,6 +28,7 @@ COORD_SRC := $(filter-out coordinator/lockstep.c coordinator/lockstepd.c $(DAEM_
              $(wildcard coordinator/*.c))
 AGENT_SRC := $(filter-out guest-agent/agent.c,$(wildcard guest-agent/*.c))
 HARN_SRC  := $(wildcard tests/harness/*.c)
+FLEET_SRC := $(wildcard tests/fleet/*.c) coordinator/conn.c
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 
 comma := ,
@@ -89,14 +90,15 @@ $(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
 	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,json-c)
 
 # A unit test links what its name says: test_qmp_*, test_agent_*, test_core_*, test_host_*,
-# test_daemon_*, test_store_*.
+# test_daemon_*, test_store_*, test_fleet_*.
 unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/fake_sysfs.c \
             tests/unit/agent_client.c,\
             $(if $(filter test_core_%,$(1)),$(CORE_SRC) $(wildcard tests/sim/world*.c) \
             tests/unit/world_failed.c,\
             $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC),\
             $(if $(filter test_daemon_%,$(1)),$(DAEM_SRC) $(COORD_SRC) $(CORE_SRC),\
-            $(if $(filter test_store_%,$(1)),$(STORE_SRC) $(wildcard tests/unit/disk*.c)))))))
+            $(if $(filter test_store_%,$(1)),$(STORE_SRC) $(wildcard tests/unit/disk*.c),\
+            $(if $(filter test_fleet_%,$(1)),$(FLEET_SRC))))))))
 .SECONDARY: # objects are kept
 .SECONDEXPANSION:
 $(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)

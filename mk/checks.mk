@@ -83,10 +83,11 @@ bench: $(BENCH) all
 	$(Q)for b in $(BENCH) tests/bench/agent_expedite; do $$b || exit 1; done
 $(B)/bench/bench_agent_lock: $(call obj,guest-agent/memlock.c guest-agent/lock.c)
 $(B)/bench/bench_store: $(call obj,$(STORE_SRC))
+$(B)/bench/bench_daemon: $(call obj,$(FLEET_SRC)) | $(B)/lockstepd
 $(B)/bench/%: $(B)/tests/bench/%.o $(LIBQMP)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS)) \
-		$(if $(filter bench_store,$*),$(call pc,--libs,$(HOST) $(STORE)))
+	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $(filter %.o,$^) $(LIBQMP) $(call pc,--libs,$(PKGS)) \
+		$(if $(filter bench_store bench_daemon,$*),$(call pc,--libs,$(HOST) $(STORE)))
 
 FUZZ_S  ?= 30
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
