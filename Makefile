@@ -37,10 +37,12 @@ LIBQMP := $(B)/libqmp.a
 PROGS  := $(B)/lockstep $(B)/lockstepd $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness \
           $(B)/block-trap $(B)/kill-point.so
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
+MANUAL := $(patsubst docs/man/%.in,$(B)/man/%,$(wildcard docs/man/*.in))
+COMPLETE := $(B)/completion/lockstep $(B)/completion/_lockstep
 ALONE  := $(patsubst %.c,$(B)/%,$(wildcard mk/*.c examples/*.c))
 
 .DEFAULT_GOAL := all
-all: $(LIBQMP) $(B)/libqmp.so $(PROGS) $(ALONE)
+all: $(LIBQMP) $(B)/libqmp.so $(PROGS) $(ALONE) $(MANUAL) $(COMPLETE)
 
 -include mk/checks.mk
 
@@ -127,6 +129,14 @@ $(ALONE): %: %.o $(LIBQMP)
 
 $(B)/mk/print_errors: $(call obj,$(CORE_SRC))
 
+# What the programs say of themselves with --help, for man and for the Tab key.
+$(B)/man/%: docs/man/%.in mk/print_man mk/help.awk $(PROGS) $(B)/mk/print_tables
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D) && mk/print_man $< $(B) $(VERSION) >$@.new && mv $@.new $@
+$(COMPLETE): $(B)/completion/%: mk/completion/%.in mk/print_completion mk/help.awk $(B)/lockstep
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && mk/print_completion $* $(B) >$@.new && mv $@.new $@
+
 # Both do all their own set-up. The recursion lets pkg-config be asked after deps ran.
 deps:
 	$(Q)mk/deps build lab fetch check
@@ -146,9 +156,13 @@ PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
 LIBDIR  ?= $(PREFIX)/lib
+MANDIR  ?= $(PREFIX)/share/man
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
-		$(DESTDIR)$(PREFIX)/include/lockstep
+		$(DESTDIR)$(PREFIX)/include/lockstep $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man,1 5 8)
 	install $(B)/lockstep $(DESTDIR)$(BINDIR)
 	install $(B)/lockstepd $(B)/lockstep-agent $(DESTDIR)$(SBINDIR)
 	install -m 644 include/qmp*.h $(DESTDIR)$(PREFIX)/include
@@ -159,6 +173,10 @@ install: all
 	ln -sf libqmp.so.0 $(DESTDIR)$(LIBDIR)/libqmp.so
 	sed -e "s|@PREFIX@|$(PREFIX)|; s|^libdir=.*|libdir=$(LIBDIR)|; s|@VERSION@|$(VERSION)|" \
 		qmp/libqmp.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/libqmp.pc
+	install -m 644 $(B)/completion/lockstep $(DESTDIR)$(BASHDIR)
+	install -m 644 $(B)/completion/_lockstep $(DESTDIR)$(ZSHDIR)
+	for page in $(MANUAL); do \
+		install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; done
 
 clean:
 	rm -rf $(B)

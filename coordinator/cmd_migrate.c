@@ -25,7 +25,7 @@ static const struct argp_option options[] = {
 	{ "to",     'T', "DESTINATION", 0, "the QEMU to go to: ADDRESS,agent=ADDRESS,uri=URI, where "
 	                                   "ADDRESS is its monitor and URI what it is to listen on "
 	                                   "(unix:PATH or tcp:HOST:PORT)", 0 },
-	{ "window", 'w', "MODE",        0, "force (default): online every CPU for the time; hold: only "
+	{ "window", 'w', "force|hold|off", 0, "force (default): online every CPU for the time; hold: only "
 	                                   "keep everybody from changing them; off: neither", 0 },
 	{ 0 }
 };

@@ -16,7 +16,7 @@ static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 }
 
 static const struct argp txn_argp = {
 	.parser = cli_parse,
-	.args_doc = "list [GUEST]\ntxn show TXN\ntxn forget TXN",
+	.args_doc = "list [GUEST]\nshow TXN\nforget TXN",
 	.doc = "What lockstepd has on record: each transaction, newest first; the rows of one; or "
 	       "delete one that has ended.\v"
 	       "\"recovered\" is the end of one whose daemon died; its reason says what became of "

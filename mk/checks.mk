@@ -25,7 +25,7 @@ help:
 #: make fuzz              every fuzz target for FUZZ_S seconds (30)
 #: make bench             the measured rows
 #: make cover             lines covered by the unit tests, per file
-#: make docs              docs/protocol.md from include/lockstep/wire.h
+#: make docs             docs that are printed from tables of the sources
 #: make install           DESTDIR= PREFIX=/usr/local
 
 check-asan: deps
