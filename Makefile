@@ -23,7 +23,7 @@ QMP_SRC   := $(wildcard qmp/*.c)
 CORE_SRC  := $(wildcard coordinator/core/*.c)
 STORE_SRC := $(wildcard coordinator/store*.c) coordinator/rival.c
 DAEM_SRC  := $(STORE_SRC) $(wildcard $(addprefix coordinator/,access.c config.c daemon*.c ctl*.c \
-             journal.c lane*.c))
+             journal*.c lane*.c))
 COORD_SRC := $(filter-out coordinator/lockstep.c coordinator/lockstepd.c $(DAEM_SRC),\
              $(wildcard coordinator/*.c))
 AGENT_SRC := $(filter-out guest-agent/agent.c,$(wildcard guest-agent/*.c))

@@ -37,6 +37,8 @@ static void list_line(struct json_object *o)
 		printf(" %-8s %4" PRId64 " vCPUs (%" PRId64 " online)  %s",
 		       qmp_get_str(o, "status", ""), qmp_get_int(o, "vcpus", 0),
 		       qmp_get_int(o, "vcpus-online", 0), size);
+	if (qmp_get_int(o, "pending-unplugs", 0))
+		printf("  %" PRId64 " unplugs pending", qmp_get_int(o, "pending-unplugs", 0));
 	if (qmp_get_str(o, "reason", "")[0]) {
 		fputs("  ! ", stdout);
 		cli_put(stdout, qmp_get_str(o, "reason", ""));

@@ -6,6 +6,7 @@
 #include "ctl_private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include <json-c/json.h>
 
@@ -98,16 +99,34 @@ void do_txn_show(struct qmp_call *call, struct json_object *args, struct daemon 
 
 /* ---- forget ------------------------------------------------------------------------ */
 
+/* A request that is out: the daemon, too, has to forget. */
+struct forget {
+	struct qmp_call *call;
+	struct daemon *d;
+	char txn[LS_TXN_BYTES];
+};
+
 static void on_forgotten(void *arg, const struct ls_err *err)
 {
-	if (!failed(arg, err))
-		qmp_reply(arg, NULL);
+	struct forget *f = arg;
+
+	if (!failed(f->call, err)) {
+		journal_forgotten(f->d, f->txn);
+		qmp_reply(f->call, NULL);
+	}
+	free(f);
 }
 
 void do_txn_forget(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
+	struct forget *f = calloc(1, sizeof(*f));
 	struct ls_err err;
 
-	if (store_forget(d->store, qmp_get_str(args, "txn", ""), on_forgotten, call, &err) < 0)
-		failed(call, &err);
+	if (!f)
+		abort(); /* a few words */
+	f->call = call;
+	f->d = d;
+	snprintf(f->txn, sizeof(f->txn), "%s", qmp_get_str(args, "txn", ""));
+	if (store_forget(d->store, f->txn, on_forgotten, f, &err) < 0)
+		on_forgotten(f, &err);
 }

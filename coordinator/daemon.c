@@ -127,7 +127,7 @@ struct lane *daemon_find(const struct daemon *d, const char *name)
 
 static int begin(struct daemon *d, const struct guest *g)
 {
-	const struct lane_ops ops = { ctl_event, journal_record, journal_ready, d };
+	const struct lane_ops ops = { ctl_event, journal_record, journal_ready, journal_unplug, d };
 	const struct log_about about = { .message = LOG_GUESTS, .guest = g->name };
 	struct lane **more = realloc(d->lanes, (d->n_lanes + 1) * sizeof(*more)), *l;
 
@@ -137,6 +137,7 @@ static int begin(struct daemon *d, const struct guest *g)
 	l = lane_new(d->loop, g, &d->limits, &ops);
 	if (!l)
 		return -ENOMEM;
+	journal_expect(d, l);
 	d->lanes[d->n_lanes++] = l;
 	log_about(LOG_INFO, &about, "added, %s", g->qmp);
 	return 0;

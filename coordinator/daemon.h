@@ -17,6 +17,7 @@
 
 struct ctl;
 struct leftover;
+struct unplug;
 struct store;
 
 #define DAEMON_SOCKET	  "/run/lockstep/lockstepd.sock"
@@ -27,7 +28,8 @@ struct store;
  * struct daemon - The program's state; the loop's thread alone uses it
  * @config_path, @guests_dir, @state_dir: as given, or the defaults
  * @lanes:    @n_lanes of them, in no order
- * @store:    the journal; @leftovers: transactions open in it when it was opened
+ * @store:    the journal; @leftovers: transactions open in it when it was opened;
+ *            @unplugs: that are pending by it
  * @stopping: no more requests are taken
  */
 struct daemon {
@@ -40,6 +42,7 @@ struct daemon {
 	struct ctl *ctl;
 	struct store *store;
 	struct leftover *leftovers;
+	struct unplug *unplugs;
 	bool stopping;
 };
 

@@ -28,6 +28,8 @@
 	  "a guest is reached, and nothing interrupted is left in it")                             \
 	X(INTERRUPTED, "86d88a2530c2430b93fa1804be4404ab",                                         \
 	  "a transaction was found that nobody has ended")                                         \
+	X(UNPLUG, "c1b0c0f4b7f54c0d9a3f9a5c2a7d8e61",                                              \
+	  "a pending unplug was answered late, or is not pending any more")                        \
 	X(GUESTS, "0ff0f99676a644a8a7c9d2682dd8af5d", "a guest was added, or removed")
 
 enum log_message {

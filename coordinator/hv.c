@@ -45,6 +45,18 @@ struct hv_unplug *hv_unplug(struct hv *hv, const char *id, bool make)
 	return &list[hv->n_unplugs++];
 }
 
+void hv_expect_unplug(struct hv *hv, const struct vm *vm, const char *id, bool pending)
+{
+	const struct vm_mem *mem = vm_mem_by_id(vm, id);
+	struct hv_unplug *u = mem && mem->plugged ? hv_unplug(hv, id, pending) : NULL;
+
+	if (u)
+		u->asked = pending;
+	for (unsigned i = 0; i < vm->n_cpus && i < hv->n_slots; i++)
+		if (!strcmp(vm->cpus[i].id, id))
+			hv->slots[i].asked = pending;
+}
+
 static void note_refusal(struct hv *hv, const char *id)
 {
 	struct hv_unplug *u = hv_unplug(hv, id, false);

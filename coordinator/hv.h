@@ -108,6 +108,12 @@ void hv_expect_process(struct hv *hv, const char *name);
 /* Not the QEMU that was meant: nothing is sent to it any more, the guest meant is gone. */
 void hv_presume_gone(struct hv *hv);
 
+/*
+ * Of a new connection: whether an unplug of the device @id, one of @vm's, was asked for
+ * on an earlier one and has not been answered.
+ */
+void hv_expect_unplug(struct hv *hv, const struct vm *vm, const char *id, bool pending);
+
 /* The transaction that is about to run: a lease that it holds already is renewed. */
 void hv_expect_lease(struct hv *hv, const char *txn);
 

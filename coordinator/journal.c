@@ -107,7 +107,7 @@ static int on_open(void *arg, const struct store_txn *t)
 	return o->text ? 0 : -ENOMEM;
 }
 
-static void on_closed(void *arg, const struct ls_err *err)
+void journal_done(void *arg, const struct ls_err *err)
 {
 	(void)arg;
 	if (err->code)
@@ -130,7 +130,7 @@ static void close_leftover(struct daemon *d, const struct leftover *o, bool reco
 				      "any more: it was over, or QEMU was started anew",
 	};
 
-	put(d, &r, on_closed, NULL);
+	put(d, &r, journal_done, NULL);
 }
 
 static void leftover_free(struct leftover *o)
@@ -176,6 +176,8 @@ int journal_open(struct daemon *d, struct ls_err *err)
 
 	if (r >= 0)
 		r = store_each_open(d->store, on_open, d, err);
+	if (r >= 0)
+		r = journal_unplugs_read(d, err);
 	return r < 0 ? r : 0;
 }
 
@@ -189,6 +191,7 @@ void journal_set_limits(struct daemon *d)
 void journal_close(struct daemon *d)
 {
 	d->store = store_close(d->store);
+	journal_unplugs_done(d);
 	while (d->leftovers) {
 		struct leftover *o = d->leftovers;
 

@@ -32,4 +32,22 @@ void journal_record(void *arg, const struct lane *l, const struct lane_record *r
 		    store_done_fn done, void *done_arg);
 void journal_ready(void *arg, const struct lane *l, bool recovered);
 
+/* A store_done_fn for what nobody waits for: a failure is logged. */
+void journal_done(void *arg, const struct ls_err *err);
+
+/* ---- journal_unplug.c: unplugs that are pending ----------------------------------- */
+
+/* A lane_ops.unplug; @arg is the daemon. */
+void journal_unplug(void *arg, const struct lane *l, const struct lane_unplug *u, bool pending);
+
+/* Tell a lane that has just been made what is pending in its guest. */
+void journal_expect(const struct daemon *d, struct lane *l);
+
+/* The store has forgotten a transaction, and what was pending for it. */
+void journal_forgotten(struct daemon *d, const char *txn);
+
+/* At the start, what is on record; at the end. Return: as store_each_pending(). */
+int journal_unplugs_read(struct daemon *d, struct ls_err *err);
+void journal_unplugs_done(struct daemon *d);
+
 #endif

@@ -133,6 +133,9 @@ static void on_now(void *arg)
 	FILE *f;
 
 	l->seen_ms = qmp_now_ms();
+	if (l->running->txn)
+		lane_unplugs_ended(l, l->running->txn);
+	lane_unplugs_seen(l);
 	f = vm->answers ? open_memstream(&text, &len) : NULL;
 	if (f) {
 		show_now(f, l->guest.name, vm, l->running->job.wish.kind);
@@ -345,6 +348,7 @@ struct json_object *lane_summary(const struct lane *l)
 	json_add_str(o, "reason", l->state == LANE_AWAY ? l->why.text : "");
 	json_add_str(o, "txn", l->running ? l->running->job.id : "");
 	json_add_num(o, "waiting", l->queued);
+	json_add_num(o, "pending-unplugs", l->n_unplugs);
 	if (!vm)
 		return o;
 	json_add_str(o, "status", vm_run_name(vm->run));
@@ -363,6 +367,7 @@ struct json_object *lane_status(const struct lane *l)
 	size_t len;
 	FILE *f = vm ? open_memstream(&text, &len) : NULL;
 
+	json_object_object_add(o, "unplugs", lane_unplugs_json(l));
 	if (!f)
 		return o;
 	show_vm(f, l->guest.name, vm);

@@ -59,12 +59,26 @@ struct lane_record {
 };
 
 /**
+ * struct lane_unplug - A device that the guest was asked for and has not given
+ * @item: its id in QEMU; @slot: -1 none; @txn: that asked; @since_ms: CLOCK_REALTIME
+ */
+struct lane_unplug {
+	char item[LS_NAME_BYTES];
+	int slot;
+	char txn[LS_TXN_BYTES];
+	uint64_t since_ms;
+};
+
+#define LANE_UNPLUGS_MAX (LS_CPUS_MAX + LS_MEM_DEVICES_MAX)
+
+/**
  * struct lane_ops - Who hears how a request goes
  * @event: an object of report.h, borrowed. The first is "accepted" (it is on record),
  *         "error" (refused: nothing was changed; the last, too) or "end" (it was so
  *         already); the last is "now": what is true afterwards, "text" and "vm"
  * @record: as run_ops.record, but @done is always called; NULL: nobody keeps it
  * @ready: the guest is reached, and nothing interrupted is left in it; NULL allowed
+ * @unplug: an unplug is pending, or is not any more; NULL allowed
  */
 struct lane_ops {
 	void (*event)(void *arg, const struct lane *l, const struct lane_job *j,
@@ -72,6 +86,7 @@ struct lane_ops {
 	void (*record)(void *arg, const struct lane *l, const struct lane_record *record,
 		       void (*done)(void *done_arg, const struct ls_err *err), void *done_arg);
 	void (*ready)(void *arg, const struct lane *l, bool recovered);
+	void (*unplug)(void *arg, const struct lane *l, const struct lane_unplug *u, bool pending);
 	void *arg;
 };
 
@@ -111,6 +126,12 @@ int lane_ask(struct lane *l, const struct lane_job *job, struct ls_err *err,
  * Return: 0; -ENOENT there is none of that name.
  */
 int lane_cancel(struct lane *l, const char *id, struct ls_err *err);
+
+/* What an earlier daemon has on record; before the loop runs. */
+void lane_expect_unplug(struct lane *l, const struct lane_unplug *u);
+
+/* The transaction's pending unplugs are taken for none from now on. */
+void lane_forget(struct lane *l, const char *txn);
 
 /* No more requests: those that wait are refused, the one that runs goes on. */
 void lane_close(struct lane *l);

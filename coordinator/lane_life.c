@@ -169,15 +169,39 @@ static void on_record(void *arg, struct json_object *value, const struct ls_err 
 
 /* ---- the connection ------------------------------------------------------------- */
 
-static void on_first_look(void *arg)
+/* Return: whether the guest was seen. */
+static bool seen(struct lane *l)
 {
-	struct lane *l = arg;
 	struct ls_err err;
 
 	l->looking = false;
 	l->seen_ms = qmp_now_ms();
-	if (run_look_error(l->run, &err) < 0)
-		away(l, &err);
+	if (run_look_error(l->run, &err) == 0)
+		return true;
+	away(l, &err);
+	return false;
+}
+
+static void on_second_look(void *arg)
+{
+	struct lane *l = arg;
+
+	if (!seen(l))
+		return;
+	lane_unplugs_seen(l);
+	hv_store_read(run_hv(l->run, SIDE_SRC), on_record, l);
+}
+
+/* A connection knows of no unplug that it has not asked for: it is told, and looks again. */
+static void on_first_look(void *arg)
+{
+	struct lane *l = arg;
+
+	if (!seen(l))
+		return;
+	l->looking = lane_unplugs_expect(l);
+	if (l->looking)
+		run_look_start(l->run, on_second_look, l);
 	else
 		hv_store_read(run_hv(l->run, SIDE_SRC), on_record, l);
 }
@@ -189,8 +213,12 @@ static void on_refreshed(void *arg)
 
 	l->looking = false;
 	l->seen_ms = qmp_now_ms();
-	if (l->state == LANE_READY && run_look_error(l->run, &err) < 0)
+	if (l->state != LANE_READY)
+		return;
+	if (run_look_error(l->run, &err) < 0)
 		away(l, &err);
+	else
+		lane_unplugs_seen(l);
 }
 
 static int on_refresh(sd_event_source *s, uint64_t now, void *arg)
@@ -206,13 +234,16 @@ static int on_refresh(sd_event_source *s, uint64_t now, void *arg)
 	return 0;
 }
 
-static void on_hint(void *arg, const char *what)
+void lane_refresh(struct lane *l)
 {
-	struct lane *l = arg;
-
-	(void)what;
 	if (l->state == LANE_READY && !l->looking && !l->retry)
 		set_timer(l, HINT_MS, on_refresh);
+}
+
+static void on_hint(void *arg, const char *what)
+{
+	(void)what;
+	lane_refresh(arg);
 }
 
 static void on_lost(void *arg)
@@ -283,6 +314,7 @@ void lane_free(struct lane *l)
 		return;
 	lane_run_free(l);
 	lane_jobs_done(l);
+	free(l->unplugs);
 	claim_drop(l->claim);
 	sd_event_source_disable_unref(l->retry);
 	sd_event_source_disable_unref(l->kick);

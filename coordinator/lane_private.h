@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the two files of a lane share: lane.c has its requests, lane_life.c its claim and
- * its connection.
+ * What the files of a lane share: lane.c has its requests, lane_life.c its claim and
+ * its connection, lane_unplug.c what is pending.
  */
 #ifndef COORDINATOR_LANE_PRIVATE_H
 #define COORDINATOR_LANE_PRIVATE_H
@@ -45,6 +45,7 @@ struct receipt {
  * @lost:     the monitor went while it was busy
  * @looking:  a look of the lane's own is out
  * @closed:   takes no more requests; @recovered: since it was last ready
+ * @unplugs:  pending, @n_unplugs of them
  * @retry_ms: until the next attempt
  * @retry, @kick: timer; a turn of the loop
  * @child:    the recovery, its pid @child_pid
@@ -63,6 +64,8 @@ struct lane {
 	unsigned queued;
 	bool lost, looking, closed, recovered;
 	struct receipt *receipts;
+	struct lane_unplug *unplugs;
+	unsigned n_unplugs;
 	unsigned retry_ms;
 	sd_event_source *retry, *kick, *child;
 	pid_t child_pid;
@@ -79,5 +82,12 @@ void lane_jobs_done(struct lane *l);
 
 /* lane_life.c */
 void lane_lost_now(struct lane *l);
+void lane_refresh(struct lane *l); /* look again, soon, unless somebody does anyway */
+
+/* lane_unplug.c; each after a look */
+bool lane_unplugs_expect(struct lane *l); /* of a new connection; true: look once more */
+void lane_unplugs_ended(struct lane *l, const struct txn *t);
+void lane_unplugs_seen(struct lane *l);
+struct json_object *lane_unplugs_json(const struct lane *l);
 
 #endif
