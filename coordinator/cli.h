@@ -56,7 +56,7 @@ enum exit_code {
  * @timeout_ms: for the transaction; 0 as long as its rows allow
  * @no_wait:    not for its end: lockstepd goes on with it
  * @fix:        doctor: heal
- * @wish:       memory: what the options ask for; its size may be an argument
+ * @wish:       vcpus, memory: what the options ask for; how much may be an argument
  * @to:         migrate: the destination, as typed; @window: force, hold or off
  * @watcher:    in a migration's own process: where reports go; -1: they are shown here
  * @word:       what stood before the guest, e.g. "online" of "cpu online"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What changes a guest, whatever it is; lockstep vcpus. cmd_memory.c has the rest.
+ * What changes a guest, whatever it is; cmd_vcpus.c, cmd_cpu.c and cmd_memory.c say what.
  */
 #include "session.h"
 
@@ -9,8 +9,6 @@
 #include <string.h>
 
 #include "client.h"
-
-static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
 
 int cli_number(const char *text, uint64_t max, uint64_t *ret, const char **ret_rest)
 {
@@ -22,21 +20,6 @@ int cli_number(const char *text, uint64_t max, uint64_t *ret, const char **ret_r
 	*ret = strtoull(text, &end, 10);
 	*ret_rest = end;
 	return errno || *ret > max ? -ERANGE : 0;
-}
-
-static int parse_count(struct cli *cli, struct ls_err *err, unsigned *ret)
-{
-	const char *text, *rest;
-	uint64_t n;
-
-	if (cli->n_args != 1)
-		return ls_err_set(err, -EINVAL, "how much? the number of vCPUs, e.g. 4");
-	text = cli->args[0];
-	if (cli_number(text, LS_CPUS_MAX, &n, &rest) < 0 || *rest)
-		return ls_err_set(err, -EINVAL, "\"%s\" is no number of vCPUs (1 to %d)", text,
-				  LS_CPUS_MAX);
-	*ret = (unsigned)n;
-	return 0;
 }
 
 /* What is true now, from a look of its own: never what was hoped for. */
@@ -88,37 +71,3 @@ int cli_change(struct cli *cli, const struct wish *w)
 	session_close(&s);
 	return code;
 }
-
-/* ---- vcpus --------------------------------------------------------------- */
-
-static const struct argp vcpus_argp = {
-	.parser = cli_parse,
-	.args_doc = "GUEST COUNT",
-	.doc = "Make it COUNT vCPUs, plugged and online.\v"
-	       "More: plugs the lowest free slots, waits until the guest sees each CPU, brings it "
-	       "online, and is done when QEMU, the guest's driver core and its kernel agree. "
-	       "Fewer: "
-	       "takes the CPUs of the highest slots offline in the guest first, then unplugs "
-	       "them.\n\n"
-	       "All or nothing: if one fails, or at Ctrl-C, what was done is taken back. A guest "
-	       "that "
-	       "refuses to give a CPU up is told at once; one that says nothing leaves the "
-	       "operation "
-	       "pending (exit status 6).",
-	.children = children,
-};
-
-static int run_vcpus(struct cli *cli)
-{
-	struct wish w = { .kind = WISH_VCPUS };
-	struct ls_err err;
-	unsigned count = 0;
-
-	if (parse_count(cli, &err, &count) < 0)
-		return cli_error(cli, XC_USAGE, &err);
-	w.value = count;
-	return cli_change(cli, &w);
-}
-
-const struct command cmd_vcpus = { "vcpus", "set the number of vCPUs, plugged and online",
-				   &vcpus_argp, run_vcpus };

@@ -28,6 +28,8 @@
 	X("txn-show", txn_show, READ, "one of them, with its rows")                                \
 	X("txn-forget", txn_forget, ADMIN, "delete one that has ended")                            \
 	X("vcpus", vcpus, HOTPLUG, "set the number of vCPUs")                                      \
+	X("vcpus-plug", vcpus_plug, HOTPLUG, "plug the vCPU slots that are named")                 \
+	X("vcpus-unplug", vcpus_unplug, HOTPLUG, "unplug the vCPU slots that are named")           \
 	X("memory", memory, HOTPLUG, "set the size of the memory")                                 \
 	X("cpu-online", cpu_online, HOTPLUG, "bring guest CPUs online")                            \
 	X("cpu-offline", cpu_offline, HOTPLUG, "take guest CPUs offline, without unplugging")      \

@@ -158,6 +158,16 @@ static void do_vcpus(struct qmp_call *call, struct json_object *args, struct dae
 	wish(call, args, d, WISH_VCPUS);
 }
 
+static void do_vcpus_plug(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	wish(call, args, d, WISH_PLUG);
+}
+
+static void do_vcpus_unplug(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	wish(call, args, d, WISH_UNPLUG);
+}
+
 static void do_memory(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
 	wish(call, args, d, WISH_MEMORY);
@@ -277,7 +287,12 @@ static const struct qmp_field status_fields[] = { GUEST };
 #define remove_fields status_fields
 static const struct qmp_field vcpus_fields[] = {
 	GUEST, TIMEOUT, { "count", QMP_INT, false, 0, LS_CPUS_MAX, 0, "vCPUs afterwards" },
+	{ "node", QMP_INT, true, 0, LS_CPUS_MAX, 0, "of this NUMA node only" },
 };
+static const struct qmp_field vcpus_plug_fields[] = {
+	GUEST, TIMEOUT, { "slots", QMP_INTS, false, 0, LS_CPUS_MAX - 1, LS_CPUS_MAX, "vCPU slots" },
+};
+#define vcpus_unplug_fields vcpus_plug_fields
 static const struct qmp_field memory_fields[] = {
 	GUEST, TIMEOUT, { "bytes", QMP_INT, false, 0, INT64_MAX, 0, "memory afterwards" },
 };

@@ -146,6 +146,7 @@ static void read_slot(struct look *k, unsigned slot, struct qmp_hotpluggable_cpu
 
 	keep_slot(s, c);
 	cpu->vcpus = (unsigned)(c->vcpus_count > 0 ? c->vcpus_count : 1);
+	cpu->node = (int)qmp_get_int(c->props, "node-id", -1);
 	cpu->plugged = c->qom_path[0] != '\0';
 	if (!strncmp(c->qom_path, PERIPHERAL_PATH, strlen(PERIPHERAL_PATH)) && id_ok(id))
 		snprintf(cpu->id, sizeof(cpu->id), "%s", id);

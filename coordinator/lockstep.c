@@ -221,7 +221,7 @@ static int unknown_command(int argc, char **argv)
 
 static int run_command(const struct entry *e, int argc, char **argv)
 {
-	struct cli cli = { .watcher = -1, .window = "force" };
+	struct cli cli = { .watcher = -1, .window = "force", .wish.node = NODE_ANY };
 	char name[64];
 	int first = 0, r;
 

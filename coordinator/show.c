@@ -55,6 +55,8 @@ static void show_cpu(FILE *f, const struct vm *vm, unsigned slot)
 	else
 		fprintf(f, "  %-7s %-8s %-8s", guest_cpus(c, cpus, sizeof(cpus)),
 			on_off(c, c->device), on_off(c, c->kernel));
+	if (c->node > 0)
+		fprintf(f, "  node %d", c->node);
 	fprintf(f, "%s%s\n", trouble ? "  ! " : "", trouble ? trouble : "");
 }
 

@@ -28,6 +28,8 @@ static struct json_object *cpu_json(const struct vm *vm, unsigned slot)
 	const char *trouble = vm_cpu_trouble(vm, slot);
 
 	json_add_num(o, "slot", slot);
+	if (c->node >= 0)
+		json_add_num(o, "node", (uint64_t)c->node);
 	add_bool(o, "plugged", c->plugged);
 	json_add_str(o, "id", c->id);
 	json_object_object_add(o, "guest-cpu",

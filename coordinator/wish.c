@@ -14,8 +14,6 @@
 #include <json-c/json.h>
 #include <qmp.h>
 
-#include "core/plan.h"
-
 /**
  * struct kind - One kind of wish
  * @verb:   of the daemon, and the first word for people
@@ -31,6 +29,8 @@ static const struct kind {
 	bool named, device;
 } kinds[] = {
 	[WISH_VCPUS] = { "vcpus", "count", .unit = "" },
+	[WISH_PLUG] = { "vcpus-plug", "slots", .named = true },
+	[WISH_UNPLUG] = { "vcpus-unplug", "slots", .named = true },
 	[WISH_MEMORY] = { "memory", "bytes", 20, "M" },
 	[WISH_CPU_ONLINE] = { "cpu-online", "cpus", .named = true },
 	[WISH_CPU_OFFLINE] = { "cpu-offline", "cpus", .named = true },
@@ -74,7 +74,10 @@ void wish_text(const struct wish *w, char *buf, size_t len)
 	if (k->named)
 		numbers_text(&w->which, buf + at, len - at);
 	else
-		snprintf(buf + at, len - at, "%" PRIu64 "%s", w->value >> k->shift, k->unit);
+		at += (size_t)snprintf(buf + at, len - at, "%" PRIu64 "%s", w->value >> k->shift,
+				       k->unit);
+	if (w->kind == WISH_VCPUS && w->node != NODE_ANY && at < len)
+		snprintf(buf + at, len - at, " on node %d", w->node);
 }
 
 void wish_from_json(enum wish_kind kind, struct json_object *args, struct wish *ret_wish)
@@ -83,7 +86,9 @@ void wish_from_json(enum wish_kind kind, struct json_object *args, struct wish *
 	struct json_object *list = k->named ? qmp_get_array(args, k->member) : NULL;
 	int64_t value = k->named || !k->member ? 0 : qmp_get_int(args, k->member, 0);
 
-	*ret_wish = (struct wish){ .kind = kind, .value = value < 0 ? 0 : (uint64_t)value };
+	*ret_wish = (struct wish){ .kind = kind,
+				   .value = value < 0 ? 0 : (uint64_t)value,
+				   .node = (int)qmp_get_int(args, "node", NODE_ANY) };
 	for (size_t i = 0; list && i < json_object_array_length(list); i++)
 		numbers_add(&ret_wish->which,
 			    (unsigned)json_object_get_int(json_object_array_get_idx(list, i)) %
@@ -101,6 +106,8 @@ void wish_to_json(const struct wish *w, struct json_object *args)
 
 	if (k->device)
 		json_object_object_add(args, "device", json_object_new_string(w->device));
+	if (w->kind == WISH_VCPUS && w->node != NODE_ANY)
+		json_object_object_add(args, "node", json_object_new_int(w->node));
 	if (!k->named) {
 		if (k->member)
 			json_object_object_add(args, k->member, json_object_new_uint64(w->value));
@@ -194,6 +201,9 @@ int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct 
 	switch (w->kind) {
 	case WISH_MEMORY:
 		return plan_memory(vm, id, w->value, err, ret_txn);
+	case WISH_PLUG:
+	case WISH_UNPLUG:
+		return plan_slots(vm, id, &w->which, w->kind == WISH_PLUG, err, ret_txn);
 	case WISH_CPU_ONLINE:
 	case WISH_CPU_OFFLINE:
 		return plan_cpu(vm, id, &w->which, w->kind == WISH_CPU_ONLINE, err, ret_txn);
@@ -205,8 +215,8 @@ int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct 
 		return plan_mem_resize(vm, id, w->device, w->value, err, ret_txn);
 	default:
 		/* More than an unsigned holds is more than any guest has, not less. */
-		return plan_vcpus(vm, id,
-				  w->value > LS_CPUS_MAX ? LS_CPUS_MAX + 1 : (unsigned)w->value,
-				  err, ret_txn);
+		return plan_node(vm, id, w->node,
+				 w->value > LS_CPUS_MAX ? LS_CPUS_MAX + 1 : (unsigned)w->value, err,
+				 ret_txn);
 	}
 }

@@ -6,13 +6,14 @@
 #ifndef COORDINATOR_WISH_H
 #define COORDINATOR_WISH_H
 
-#include "core/numbers.h"
-#include "core/txn.h"
+#include "core/plan.h"
 
 struct json_object;
 
 enum wish_kind {
 	WISH_VCPUS,
+	WISH_PLUG,
+	WISH_UNPLUG,
 	WISH_MEMORY,
 	WISH_CPU_ONLINE,
 	WISH_CPU_OFFLINE,
@@ -26,12 +27,14 @@ enum wish_kind {
  * struct wish - One request
  * @kind:   what it is about
  * @value:  vCPUs, or bytes, that the guest or the device has afterwards
- * @which:  what is named instead: guest CPUs
+ * @node:   WISH_VCPUS: on this NUMA node; NODE_ANY: wherever
+ * @which:  what is named instead: slots or guest CPUs
  * @device: of one memory device: its id
  */
 struct wish {
 	enum wish_kind kind;
 	uint64_t value;
+	int node;
 	struct numbers which;
 	char device[LS_NAME_BYTES];
 };

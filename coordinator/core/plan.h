@@ -26,6 +26,23 @@ int plan_vcpus(const struct vm *vm, const char *id, unsigned count, struct ls_er
 	       struct txn **ret_txn);
 
 /**
+ * plan_node() - The same of one NUMA node
+ * @node:  of the slots that are counted, plugged and unplugged; NODE_ANY: all of them
+ * @count: vCPUs of that node afterwards
+ */
+int plan_node(const struct vm *vm, const char *id, int node, unsigned count, struct ls_err *err,
+	      struct txn **ret_txn);
+#define NODE_ANY (-1)
+
+/**
+ * plan_slots() - Plug or unplug the slots that are named, whatever there are already
+ * @which: slots
+ * @plug:  and bring online; false: take offline and unplug
+ */
+int plan_slots(const struct vm *vm, const char *id, const struct numbers *which, bool plug,
+	       struct ls_err *err, struct txn **ret_txn);
+
+/**
  * plan_memory() - Make it @bytes of memory, plugged and online
  * @bytes: boot memory included
  *

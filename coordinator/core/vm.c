@@ -100,6 +100,16 @@ unsigned vm_cpu_online(const struct vm_cpu *c)
 	return least(c->present, least(c->device, c->kernel));
 }
 
+bool vm_cpu_all(const struct vm_cpu *c, unsigned n)
+{
+	return n && n >= c->vcpus;
+}
+
+bool vm_cpu_all_online(const struct vm_cpu *c)
+{
+	return vm_cpu_all(c, vm_cpu_online(c));
+}
+
 unsigned vm_vcpus_online(const struct vm *vm)
 {
 	unsigned sum = 0;

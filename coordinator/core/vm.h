@@ -23,6 +23,7 @@ enum tri { TRI_NO, TRI_YES, TRI_UNKNOWN };
  * struct vm_cpu - One vCPU slot of the machine; its index in struct vm is the slot
  * @vcpus:     vCPUs that one plug of this slot adds: on a pSeries a core's threads
  * @number:    the guest's name for the slot
+ * @node:      its NUMA node, -1 none
  * @plugged:   QEMU has it
  * @id:        the device's id; empty: free, or there since the start and not removable
  * @unplug:    asked for and not answered yet
@@ -36,6 +37,7 @@ enum tri { TRI_NO, TRI_YES, TRI_UNKNOWN };
 struct vm_cpu {
 	unsigned vcpus;
 	unsigned number;
+	int node;
 	bool plugged;
 	char id[LS_NAME_BYTES];
 	enum tri unplug;
@@ -248,6 +250,10 @@ unsigned vm_vcpus_max(const struct vm *vm);
 
 /* Of one slot; and of all that are plugged: vCPUs that are online in every view. */
 unsigned vm_cpu_online(const struct vm_cpu *c);
+
+/* A core is where it is wanted when all its threads are: @n of them; those online. */
+bool vm_cpu_all(const struct vm_cpu *c, unsigned n);
+bool vm_cpu_all_online(const struct vm_cpu *c);
 unsigned vm_vcpus_online(const struct vm *vm);
 
 /* Bytes: boot memory and everything plugged; the same as far as the guest has it online. */

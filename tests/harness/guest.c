@@ -56,6 +56,7 @@ static const struct setting {
 	{ "smp",      SETTING_NUMBER, AT(smp),        1, GUEST_CPUS_MAX, "vCPUs at boot (2)" },
 	{ "maxcpus",  SETTING_NUMBER, AT(maxcpus),    1, GUEST_CPUS_MAX, "vCPU slots (8)" },
 	{ "threads",  SETTING_NUMBER, AT(threads),    1, 8,              "vCPUs of one core (1)" },
+	{ "nodes",    SETTING_NUMBER, AT(nodes),      1, 8,              "NUMA nodes, each with its part of the slots and of the memory at boot" },
 	{ "mem",      SETTING_MIB,    AT(mem_mib),    256, GUEST_MIB_MAX, "memory at boot (512M)" },
 	{ "slots",    SETTING_NUMBER, AT(slots),      0, 256,            "DIMM slots (4)" },
 	{ "maxmem",   SETTING_MIB,    AT(maxmem_mib), 256, GUEST_MIB_MAX, "greatest memory (8G)" },
@@ -220,6 +221,23 @@ static void argv_machine(struct argv *a, const struct guest_config *c, const cha
 		argv_add(a, "%uM", c->mem_mib);
 }
 
+/* Contiguous runs of sockets: those of the vCPUs at boot are on the first node. */
+static void argv_nodes(struct argv *a, const struct guest_config *c)
+{
+	unsigned sockets = c->maxcpus / c->threads;
+
+	for (unsigned i = 0; i < c->nodes; i++) {
+		argv_add(a, "-object");
+		argv_add(a, "memory-backend-ram,id=node%u-ram,size=%uM", i, c->mem_mib / c->nodes);
+		argv_add(a, "-numa");
+		argv_add(a, "node,nodeid=%u,memdev=node%u-ram", i, i);
+	}
+	for (unsigned i = 0; i < sockets && c->nodes; i++) {
+		argv_add(a, "-numa");
+		argv_add(a, "cpu,node-id=%u,socket-id=%u", i * c->nodes / sockets, i);
+	}
+}
+
 static void argv_memory_device(struct argv *a, const struct guest_config *c)
 {
 	if (!c->vmem_mib)
@@ -278,6 +296,7 @@ void guest_argv(struct argv *a, const struct guest_config *c, const struct guest
 		const char *lab, bool paused)
 {
 	argv_machine(a, c, lab);
+	argv_nodes(a, c);
 	argv_memory_device(a, c);
 	argv_disk(a, c, p);
 	argv_channels(a, c, p);

@@ -18,6 +18,7 @@
  * @smp:      vCPUs at boot
  * @maxcpus:  vCPUs at most
  * @threads:  of one core; on a pSeries one slot has them all
+ * @nodes:    NUMA nodes that slots and memory are divided among; 0: no NUMA
  * @mem_mib:  memory at boot
  * @slots:    DIMM slots
  * @maxmem_mib: greatest address space for memory
@@ -31,7 +32,7 @@
  * @cold:     boot it, even if a saved one could be used
  */
 struct guest_config {
-	unsigned smp, maxcpus, threads, mem_mib, slots, maxmem_mib, vmem_mib;
+	unsigned smp, maxcpus, threads, nodes, mem_mib, slots, maxmem_mib, vmem_mib;
 	char agent[16];
 	unsigned vsock_cid;
 	bool disk;

@@ -229,6 +229,8 @@ static const char *harmless(const char *verb)
 		{ "txn-forget", "\"txn\": \"t9\"" },
 		{ "vcpus", "\"guest\": \"vm9\", \"count\": 2" },
 		{ "memory", "\"guest\": \"vm9\", \"bytes\": 2" },
+		{ "vcpus-plug", "\"guest\": \"vm9\", \"slots\": [2]" },
+		{ "vcpus-unplug", "\"guest\": \"vm9\", \"slots\": [2]" },
 		{ "cpu-online", "\"guest\": \"vm9\", \"cpus\": [2]" },
 		{ "cpu-offline", "\"guest\": \"vm9\", \"cpus\": [2]" },
 		{ "dimm-add", "\"guest\": \"vm9\", \"bytes\": 2" },

@@ -355,8 +355,8 @@ static void test_when_a_pseries_then_each_core_has_its_threads(void **state)
 		"\"guard\":\"hold\",\"lock\":{\"held\":false},\"window\":{\"state\":\"closed\"},"
 		"\"cpus\":[" CPU(0, 0, true, true) "," CPU(1, 0, true, true) "," CPU(
 			6, 8, true,
-			true) "," CPU(7, 8, true,
-				      false) "," CPU(9, 8, true,
+			false) "," CPU(7, 8, true,
+				       true) "," CPU(9, 8, true,
 						     true) "," CPU(8, 16, false,
 								   false) "," CPU(3, 2, true,
 										  true) "]}";
@@ -369,9 +369,9 @@ static void test_when_a_pseries_then_each_core_has_its_threads(void **state)
 	assert_int_equal(seen.cpus[1].guest_cpu[0], 6);
 	assert_int_equal(seen.cpus[1].guest_cpu[1], 7);
 	assert_int_equal(vm_cpu_online(&seen.cpus[1]), 1);
-	assert_true(vm_cpu_thread(&seen.cpus[1], 0).kernel);
-	assert_false(vm_cpu_thread(&seen.cpus[1], 1).kernel);
-	assert_false(vm_cpu_thread(&seen.cpus[1], 1).device);
+	assert_false(vm_cpu_thread(&seen.cpus[1], 0).kernel);
+	assert_true(vm_cpu_thread(&seen.cpus[1], 1).kernel);
+	assert_true(vm_cpu_thread(&seen.cpus[1], 1).device);
 	assert_int_equal(seen.cpus[2].present, 0);
 	assert_int_equal(vm_vcpus_online(&seen), 3);
 }

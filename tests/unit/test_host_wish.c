@@ -26,7 +26,9 @@ void log_sink(int priority, const char *fmt, ...)
 static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 {
 	static const struct wish sent[] = {
-		{ .kind = WISH_VCPUS, .value = 4 },
+		{ .kind = WISH_VCPUS, .value = 4, .node = NODE_ANY },
+		{ .kind = WISH_VCPUS, .value = 4, .node = 3 },
+		{ .kind = WISH_PLUG, .which = { 1, { [2] = true } } },
 		{ .kind = WISH_MEMORY, .value = UINT64_C(3) << 30 },
 		{ .kind = WISH_CPU_ONLINE, .which = { 2, { [3] = true, [7] = true } } },
 		{ .kind = WISH_CPU_OFFLINE, .which = { 1, { [LS_CPUS_MAX - 1] = true } } },
@@ -44,6 +46,8 @@ static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 		wish_from_json(sent[i].kind, o, &got);
 		assert_int_equal(got.kind, sent[i].kind);
 		assert_int_equal(got.value, sent[i].value);
+		if (got.kind == WISH_VCPUS)
+			assert_int_equal(got.node, sent[i].node);
 		assert_memory_equal(&got.which, &sent[i].which, sizeof(got.which));
 		assert_string_equal(got.device, sent[i].device);
 		json_object_put(o);
@@ -55,8 +59,11 @@ static void test_when_told_then_in_the_units_of_people(void **state)
 	char text[WISH_TEXT_BYTES];
 
 	(void)state;
-	wish_text(&(struct wish){ .kind = WISH_VCPUS, .value = 4 }, text, sizeof(text));
+	wish_text(&(struct wish){ .kind = WISH_VCPUS, .value = 4, .node = NODE_ANY }, text,
+		  sizeof(text));
 	assert_string_equal(text, "vcpus 4");
+	wish_text(&(struct wish){ .kind = WISH_VCPUS, .value = 4, .node = 1 }, text, sizeof(text));
+	assert_string_equal(text, "vcpus 4 on node 1");
 	wish_text(&(struct wish){ .kind = WISH_MEMORY, .value = UINT64_C(3) << 30 }, text,
 		  sizeof(text));
 	assert_string_equal(text, "memory 3072M");
