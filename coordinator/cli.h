@@ -37,7 +37,8 @@ struct qmp;
 	X(PENDING, 6, "the guest was asked for a device and has not answered yet")                 \
 	X(STUCK, 7, "neither forward nor back; what is where, and what to run, was printed")       \
 	X(LOST, 8, "QEMU ended in the middle")                                                     \
-	X(FINDINGS, 9, "doctor: something disagrees and was not (or could not be) healed")
+	X(FINDINGS, 9, "doctor: something disagrees and was not (or could not be) healed")                \
+	X(PARTIAL, 10, "a part of it was done, and stays; how far it got was printed")
 
 enum exit_code {
 #define X(name, code, text) XC_##name = (code),
@@ -97,6 +98,7 @@ struct command {
 
 extern const struct command cmd_status, cmd_vcpus, cmd_memory, cmd_cpu;
 extern const struct command cmd_migrate, cmd_doctor, cmd_recover;
+extern const struct command cmd_balloon;
 extern const struct command cmd_list, cmd_add, cmd_remove, cmd_watch, cmd_txn;
 
 /* Options that every command has, as an argp child: --qmp, --agent, --json, ... */
@@ -131,6 +133,9 @@ int cli_change(struct cli *cli, const struct wish *w);
 
 /* A number at the start of @text. Return: 0 and what follows it, -EINVAL, -ERANGE. */
 int cli_number(const char *text, uint64_t max, uint64_t *ret, const char **ret_rest);
+
+/* cmd_memory.c: "1536M", "2G". Return: 0, -EINVAL. */
+int cli_size(const char *text, struct ls_err *err, uint64_t *ret_bytes);
 
 /* ---- show.c, show_json.c ------------------------------------------------ */
 

@@ -20,7 +20,7 @@ static const struct argp_option options[] = {
 };
 /* clang-format on */
 
-static int parse_size(const char *text, struct ls_err *err, uint64_t *ret)
+int cli_size(const char *text, struct ls_err *err, uint64_t *ret)
 {
 	static const struct {
 		const char *unit;
@@ -59,7 +59,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case OPT_ADD_DIMM:
 		take(cli, WISH_DIMM_ADD, "");
-		if (parse_size(arg, &err, &cli->wish.value) < 0)
+		if (cli_size(arg, &err, &cli->wish.value) < 0)
 			cli_bad_option(cli, "--add-dimm: %s", err.text);
 		return 0;
 	case OPT_REMOVE_DIMM:
@@ -106,7 +106,7 @@ static int parse_wish(struct cli *cli, struct ls_err *err)
 	if (!cli->n_args)
 		return ls_err_set(err, -EINVAL,
 				  "how much? the memory afterwards, e.g. 2G or 1536M");
-	return parse_size(cli->args[0], err, &w->value);
+	return cli_size(cli->args[0], err, &w->value);
 }
 
 static int run_memory(struct cli *cli)

@@ -36,6 +36,7 @@
 	X("dimm-add", dimm_add, HOTPLUG, "add one DIMM")                                           \
 	X("dimm-remove", dimm_remove, HOTPLUG, "remove one DIMM")                                  \
 	X("memory-resize", memory_resize, HOTPLUG, "set the size of one virtio-mem device")        \
+	X("balloon", balloon, HOTPLUG, "leave the guest so much of its memory")                    \
 	X("cancel", cancel, HOTPLUG, "take a transaction back; without txn the one that runs")     \
 	X("add", add, ADMIN, "a guest, kept over restarts")                                        \
 	X("remove", remove, ADMIN, "let go of a guest")                                            \

@@ -198,6 +198,11 @@ static void do_memory_resize(struct qmp_call *call, struct json_object *args, st
 	wish(call, args, d, WISH_MEMORY_RESIZE);
 }
 
+static void do_balloon(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	wish(call, args, d, WISH_BALLOON);
+}
+
 static void do_cancel(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
 	struct lane *l = find(call, args, d);
@@ -300,6 +305,7 @@ static const struct qmp_field cpu_online_fields[] = {
 	GUEST, TIMEOUT, { "cpus", QMP_INTS, false, 0, LS_CPUS_MAX - 1, LS_CPUS_MAX, "guest CPU numbers" },
 };
 #define cpu_offline_fields cpu_online_fields
+#define balloon_fields memory_fields
 static const struct qmp_field dimm_add_fields[] = {
 	GUEST, TIMEOUT, { "bytes", QMP_INT, false, 0, INT64_MAX, 0, "of the DIMM" },
 };

@@ -185,6 +185,9 @@ static void qemu_ask(struct hv *hv, const struct hv_request *rq, struct batch *b
 	case VERB_CPU_DEL:
 		cpu_del(hv, rq, b);
 		break;
+	case VERB_BALLOON:
+		batch_add(b, m, "balloon", qmp_args_balloon((int64_t)rq->level[0]));
+		break;
 	case VERB_PARAMS_SET:
 	case VERB_PARAMS_RESTORE:
 		if (!hv->gone)

@@ -201,6 +201,16 @@ static int read_ospm(struct look *k, struct json_object *value, struct ls_err *e
 	return qmp_decode_ospm_status(value, err, &k->ospm, &k->n_ospm);
 }
 
+static int read_balloon(struct look *k, struct json_object *value, struct ls_err *err)
+{
+	int64_t actual = qmp_get_int(value, "actual", -1);
+
+	(void)err;
+	k->vm.has_balloon = actual >= 0;
+	k->vm.balloon = actual >= 0 ? (uint64_t)actual : 0;
+	return 0;
+}
+
 static int read_claim(struct look *k, struct json_object *value, struct ls_err *err)
 {
 	char txn[LS_TXN_BYTES];
@@ -427,6 +437,7 @@ const struct look_query look_queries[] = {
 	{ "qom-get", "/machine", "vsmt",            read_core_step, true },
 	{ "query-memory-devices",       NULL, NULL, read_mems,      true },
 	{ "query-acpi-ospm-status",     NULL, NULL, read_ospm,      true },
+	{ "query-balloon",              NULL, NULL, read_balloon,   true },
 	{ "query-migrate",              NULL, NULL, read_migration, false },
 	{ "query-migrate-capabilities", NULL, NULL, read_caps,      false },
 	{ "qom-list", "/objects", NULL,             read_objects,   false },

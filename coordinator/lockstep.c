@@ -35,12 +35,19 @@ static const struct entry {
 	enum where where;
 	const char *const *words;
 } commands[] = {
-	{ &cmd_status, 0, EITHER, NULL }, { &cmd_vcpus, 1, EITHER, NULL },
-	{ &cmd_memory, 1, EITHER, NULL }, { &cmd_cpu, LS_CPUS_MAX, EITHER, on_or_off },
-	{ &cmd_migrate, 0, HERE, NULL },  { &cmd_doctor, 0, HERE, NULL },
-	{ &cmd_recover, 0, HERE, NULL },  { &cmd_list, 0, DAEMON, NULL },
-	{ &cmd_watch, 0, DAEMON, NULL },  { &cmd_add, 1, DAEMON, NULL },
-	{ &cmd_remove, 1, DAEMON, NULL }, { &cmd_txn, 2, DAEMON, NULL },
+	{ &cmd_status, 0, EITHER, NULL },
+	{ &cmd_vcpus, 1, EITHER, NULL },
+	{ &cmd_memory, 1, EITHER, NULL },
+	{ &cmd_balloon, 1, EITHER, NULL },
+	{ &cmd_cpu, LS_CPUS_MAX, EITHER, on_or_off },
+	{ &cmd_migrate, 0, HERE, NULL },
+	{ &cmd_doctor, 0, HERE, NULL },
+	{ &cmd_recover, 0, HERE, NULL },
+	{ &cmd_list, 0, DAEMON, NULL },
+	{ &cmd_watch, 0, DAEMON, NULL },
+	{ &cmd_add, 1, DAEMON, NULL },
+	{ &cmd_remove, 1, DAEMON, NULL },
+	{ &cmd_txn, 2, DAEMON, NULL },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

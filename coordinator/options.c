@@ -211,8 +211,8 @@ int cli_exit_end(enum txn_end end)
 {
 	static const int codes[] = {
 		[END_NONE] = XC_STUCK,	    [END_DONE] = XC_OK,		[END_UNDONE] = XC_UNDONE,
-		[END_REFUSED] = XC_REFUSED, [END_PENDING] = XC_PENDING, [END_STUCK] = XC_STUCK,
-		[END_UNDECIDED] = XC_STUCK, [END_LOST] = XC_LOST,
+		[END_REFUSED] = XC_REFUSED, [END_PARTIAL] = XC_PARTIAL, [END_PENDING] = XC_PENDING,
+		[END_STUCK] = XC_STUCK,	    [END_UNDECIDED] = XC_STUCK, [END_LOST] = XC_LOST,
 	};
 
 	return codes[end];

@@ -165,6 +165,10 @@ void show_vm(FILE *f, const char *name, const struct vm *vm)
 	fputc('\n', f);
 	for (unsigned i = 0; i < vm->n_mems; i++)
 		show_mem(f, vm, &vm->mems[i]);
+	if (vm->has_balloon) {
+		show_size(now, sizeof(now), vm->balloon);
+		fprintf(f, "balloon: leaves %s of boot memory and DIMMs\n", now);
+	}
 }
 
 /* ---- before and after --------------------------------------------------- */
@@ -235,9 +239,14 @@ static void show_unknown(FILE *f, const struct vm *vm)
 
 void show_now(FILE *f, const char *name, const struct vm *vm, enum wish_kind kind)
 {
-	bool vcpus = kind != WISH_MEMORY;
+	bool vcpus = kind == WISH_VCPUS || kind == WISH_CPU_ONLINE || kind == WISH_CPU_OFFLINE;
 	char size[32], online[32];
 
+	if (kind == WISH_BALLOON) {
+		show_size(size, sizeof(size), vm->balloon);
+		fprintf(f, "%s: the balloon leaves it %s of boot memory and DIMMs\n", name, size);
+		return;
+	}
 	show_size(size, sizeof(size), vm_memory(vm));
 	show_size(online, sizeof(online), vm_memory_online(vm));
 	if (vcpus)

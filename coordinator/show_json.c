@@ -84,6 +84,8 @@ struct json_object *show_vm_json(const char *name, const struct vm *vm)
 	json_add_num(o, "memory-online", vm_memory_online(vm));
 	if (vm->headroom_known)
 		json_add_num(o, "memory-headroom", vm->headroom);
+	if (vm->has_balloon)
+		json_add_num(o, "balloon", vm->balloon);
 	for (unsigned i = 0; i < vm->n_cpus; i++)
 		json_object_array_add(cpus, cpu_json(vm, i));
 	for (unsigned i = 0; i < vm->n_mems; i++)

@@ -37,6 +37,7 @@ static const struct kind {
 	[WISH_DIMM_ADD] = { "dimm-add", "bytes", 20, "M" },
 	[WISH_DIMM_REMOVE] = { "dimm-remove", .device = true },
 	[WISH_MEMORY_RESIZE] = { "memory-resize", "bytes", 20, "M", .device = true },
+	[WISH_BALLOON] = { "balloon", "bytes", 20, "M" },
 };
 static_assert(sizeof(kinds) / sizeof(kinds[0]) == WISH_COUNT, "a row for each kind");
 
@@ -213,6 +214,8 @@ int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct 
 		return plan_dimm_remove(vm, id, w->device, err, ret_txn);
 	case WISH_MEMORY_RESIZE:
 		return plan_mem_resize(vm, id, w->device, w->value, err, ret_txn);
+	case WISH_BALLOON:
+		return plan_balloon(vm, id, w->value, err, ret_txn);
 	default:
 		/* More than an unsigned holds is more than any guest has, not less. */
 		return plan_node(vm, id, w->node,

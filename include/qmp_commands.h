@@ -67,6 +67,9 @@ struct json_object *qmp_args_qom_list(const char *path);
 struct json_object *qmp_args_qom_get(const char *path, const char *property);
 struct json_object *qmp_args_qom_set_int(const char *path, const char *property, int64_t value);
 
+/* For balloon: what is left to the guest. */
+struct json_object *qmp_args_balloon(int64_t bytes);
+
 /* For migrate and migrate-incoming. */
 struct json_object *qmp_args_uri(const char *uri);
 

@@ -40,6 +40,7 @@ static const char head[] =
 	"`lockstep status` shows it; it ends when the guest answers. A migration waits for that."
 #define ADVICE_STUCK	"Run what was printed. `lockstep status` shows what is where."
 #define ADVICE_LOST	"The guest is gone; QEMU's log says why."
+#define ADVICE_PARTIAL	"Read how far it got; ask again for the rest, or for what it was before."
 #define ADVICE_FINDINGS "`lockstep doctor GUEST --fix`, or what the finding names."
 
 static void print_exit_codes(void)
@@ -55,6 +56,7 @@ static void print_ends(void)
 		[END_DONE] = "Every view of every device agrees with what was asked.",
 		[END_UNDONE] = "It failed, and all that it did was taken back.",
 		[END_REFUSED] = "Nothing was changed.",
+		[END_PARTIAL] = "A part of it was done, and stays. The reason says how far it got.",
 		[END_PENDING] = "The guest was asked for a device and has neither given nor "
 				"refused it. The device is offline in the guest.",
 		[END_STUCK] = "Neither forward nor back. The locks were given back.",

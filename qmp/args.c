@@ -101,6 +101,14 @@ struct json_object *qmp_args_qom_set_int(const char *path, const char *property,
 	return args;
 }
 
+struct json_object *qmp_args_balloon(int64_t bytes)
+{
+	struct json_object *args = json_object_new_object();
+
+	add_int(&args, "value", bytes);
+	return args;
+}
+
 struct json_object *qmp_args_uri(const char *uri)
 {
 	struct json_object *args = json_object_new_object();

@@ -154,6 +154,13 @@ bool end_row_late(struct engine *e)
 	return end_row_failed(e, &err);
 }
 
+bool end_partly(struct engine *e, const struct ls_err *err)
+{
+	act_tell(e, TELL_ROW_FAILED, engine_row(e)->name, err->text);
+	end_finish(e, END_PARTIAL, err);
+	return false;
+}
+
 void end_never_back(struct engine *e)
 {
 	struct txn *t = e->t;

@@ -166,6 +166,9 @@ bool end_row_failed(struct engine *e, const struct ls_err *err);
 /* The row's time is over. */
 bool end_row_late(struct engine *e);
 
+/* The same, of one that may end there: @err says what was reached. */
+bool end_partly(struct engine *e, const struct ls_err *err);
+
 /* A hold cannot be had. */
 bool end_hold_failed(struct engine *e, int row, const struct ls_err *err);
 void end_never_back(struct engine *e); /* a cancel is dropped, a rollback turns round again */

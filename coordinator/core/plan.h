@@ -77,6 +77,15 @@ int plan_mem_resize(const struct vm *vm, const char *id, const char *device, uin
 		    struct ls_err *err, struct txn **ret_txn);
 
 /**
+ * plan_balloon() - Leave the guest @bytes of its boot memory and DIMMs
+ *
+ * Never "so already": what the guest has is not what it was last asked for, which QEMU does
+ * not tell. Otherwise as plan_vcpus(); -EOPNOTSUPP without a balloon.
+ */
+int plan_balloon(const struct vm *vm, const char *id, uint64_t bytes, struct ls_err *err,
+		 struct txn **ret_txn);
+
+/**
  * plan_migrate() - Move the guest of @v's source to @v's destination
  * @v:    both sides
  * @how:  addresses, URI and window mode; copied; the rest is filled in here

@@ -23,6 +23,7 @@ static const char *const verb_names[] = {
 	[VERB_DIMM_ADD] = "device_add dimm",
 	[VERB_DIMM_DEL] = "device_del dimm",
 	[VERB_MEM_REQUEST] = "requested-size",
+	[VERB_BALLOON] = "balloon",
 	[VERB_MEM_ONLINE] = "memory-online",
 	[VERB_MEM_OFFLINE] = "memory-offline",
 	[VERB_WINDOW_OPEN] = "window-open",

@@ -33,6 +33,7 @@ enum verb {
 	VERB_DIMM_ADD,
 	VERB_DIMM_DEL,
 	VERB_MEM_REQUEST, /* virtio-mem: requested-size = level */
+	VERB_BALLOON,	  /* what is left to the guest = level */
 	VERB_MEM_ONLINE,
 	VERB_MEM_OFFLINE,
 	VERB_WINDOW_OPEN,
@@ -94,6 +95,8 @@ typedef int (*check_fn)(const struct txn *t, const struct view *v, bool rolling,
  * @mark:     see above
  * @ready:    whether @up makes sense for an item yet (the guest must see a thing before
  *            it can bring it online); NULL: always
+ * @partly:   at the limit, on the way forward, it ends there and what was reached stays:
+ *            says in words how far it got; NULL: the walk turns round
  * @again:    ask again when a look shows a change and the row is not done
  */
 struct row {
@@ -105,6 +108,7 @@ struct row {
 	unsigned limit_ms, poll_ms;
 	enum mark mark;
 	bool (*ready)(const struct txn *t, const struct view *v, unsigned item);
+	void (*partly)(const struct txn *t, const struct view *v, struct ls_err *err);
 	bool again;
 	bool asked_first, sure_up, sure_down, journalled;
 };
@@ -126,10 +130,11 @@ struct table {
 	bool (*only_forward)(const struct txn *t, const struct view *v);
 };
 
-/* plan_vcpus.c, plan_memory.c, plan_cpu.c, plan_migrate.c */
+/* plan_vcpus.c, plan_memory.c, plan_cpu.c, plan_balloon.c, plan_migrate.c */
 extern const struct table table_vcpu;
 extern const struct table table_memory;
 extern const struct table table_cpu;
+extern const struct table table_balloon;
 extern const struct table table_migrate;
 
 /* Levels that more than one table uses. */

@@ -11,25 +11,21 @@
 #include "table.h"
 
 static const char *const op_names[] = {
-	[OP_VCPUS] = "vcpus",
-	[OP_MEMORY] = "memory",
-	[OP_CPU] = "cpu",
-	[OP_MIGRATE] = "migrate",
+	[OP_VCPUS] = "vcpus",	  [OP_MEMORY] = "memory",   [OP_CPU] = "cpu",
+	[OP_BALLOON] = "balloon", [OP_MIGRATE] = "migrate",
 };
 static_assert(sizeof(op_names) / sizeof(op_names[0]) == OP_COUNT, "a name for each");
 
 static const char *const end_names[] = {
-	[END_NONE] = "open",	       [END_DONE] = "done",	  [END_UNDONE] = "undone",
-	[END_REFUSED] = "refused",     [END_PENDING] = "pending", [END_STUCK] = "stuck",
-	[END_UNDECIDED] = "undecided", [END_LOST] = "lost",
+	[END_NONE] = "open",	   [END_DONE] = "done",		  [END_UNDONE] = "undone",
+	[END_REFUSED] = "refused", [END_PARTIAL] = "partial",	  [END_PENDING] = "pending",
+	[END_STUCK] = "stuck",	   [END_UNDECIDED] = "undecided", [END_LOST] = "lost",
 };
 static_assert(sizeof(end_names) / sizeof(end_names[0]) == END_COUNT, "a name for each");
 
 static const struct table *const tables[] = {
-	[OP_VCPUS] = &table_vcpu,
-	[OP_MEMORY] = &table_memory,
-	[OP_CPU] = &table_cpu,
-	[OP_MIGRATE] = &table_migrate,
+	[OP_VCPUS] = &table_vcpu,      [OP_MEMORY] = &table_memory,   [OP_CPU] = &table_cpu,
+	[OP_BALLOON] = &table_balloon, [OP_MIGRATE] = &table_migrate,
 };
 
 const char *txn_op_name(enum txn_op op)

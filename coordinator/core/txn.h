@@ -25,7 +25,7 @@
 /* "Nothing of it is to be undone": the level before a row that was never entered. */
 #define LEVEL_ALL UINT64_MAX
 
-enum txn_op { OP_VCPUS, OP_MEMORY, OP_CPU, OP_MIGRATE, OP_COUNT };
+enum txn_op { OP_VCPUS, OP_MEMORY, OP_CPU, OP_BALLOON, OP_MIGRATE, OP_COUNT };
 
 /**
  * enum txn_end - How a transaction can end; every one ends in one of these
@@ -33,6 +33,7 @@ enum txn_op { OP_VCPUS, OP_MEMORY, OP_CPU, OP_MIGRATE, OP_COUNT };
  * @END_DONE:      the whole vector agrees with what was asked
  * @END_UNDONE:    failed, and all that it did was taken back
  * @END_REFUSED:   nothing was changed
+ * @END_PARTIAL:   a part of it was done, and stays
  * @END_PENDING:   the guest was asked for a device and has neither given nor refused it
  * @END_STUCK:     neither forward nor back; says what is where and what to run
  * @END_UNDECIDED: it cannot be proven which side may run; left paused
@@ -43,6 +44,7 @@ enum txn_end {
 	END_DONE,
 	END_UNDONE,
 	END_REFUSED,
+	END_PARTIAL,
 	END_PENDING,
 	END_STUCK,
 	END_UNDECIDED,

@@ -249,6 +249,14 @@ static bool may_ask_again(const struct engine *e, const struct row *r)
 	return r->again && !(r->mark == MARK_PENDS && e->visit.dir == STEP_DOWN);
 }
 
+static bool partly(struct engine *e, const struct view *v)
+{
+	struct ls_err err;
+
+	engine_row(e)->partly(e->t, v, &err);
+	return end_partly(e, &err);
+}
+
 static bool not_done(struct engine *e, const struct view *v)
 {
 	const struct visit *at = &e->visit;
@@ -264,6 +272,8 @@ static bool not_done(struct engine *e, const struct view *v)
 	}
 	if (at->replied.code && !again)
 		return end_row_failed(e, &at->replied);
+	if (at->late && r->partly && !e->t->walk.rollback)
+		return partly(e, v);
 	if (at->late)
 		return end_row_late(e);
 	visit_wait(e, r->poll_ms ? r->poll_ms : POLL_MS);

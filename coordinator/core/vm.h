@@ -172,6 +172,8 @@ enum {
  * @cpus:        one for each slot
  * @mems:        each memory device, each backend of ours without a device
  * @mem_boot:    bytes at start; @mem_max: bytes at most; @mem_slots: DIMM slots
+ * @has_balloon: there is such a device, and its driver; @balloon: bytes that it leaves to
+ *                the guest of its boot memory and DIMMs
  * @mig:         status; @mig_error: QEMU's words; @progress: numbers
  * @caps:        CAP_ bits that are on; @caps_known: that exist here
  * @claimed_by:  transaction in the claim object, empty if there is none
@@ -200,6 +202,8 @@ struct vm {
 	unsigned n_mems;
 	uint64_t mem_boot, mem_max;
 	unsigned mem_slots;
+	bool has_balloon;
+	uint64_t balloon;
 	enum vm_mig mig;
 	char mig_error[160];
 	struct vm_progress progress;

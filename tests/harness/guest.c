@@ -65,6 +65,7 @@ static const struct setting {
 	{ "vsock",    SETTING_NUMBER, AT(vsock_cid),  3, 65535,          "CID of a vhost-vsock device; the agent's port is not waited for" },
 	{ "append",   SETTING_TEXT,   AT(append),     0, 0, "added to the kernel's command line" },
 	{ "disk",     SETTING_FLAG,   AT(disk),       0, 0, "a qcow2 disk, shared by all guests of the scenario that have one" },
+	{ "balloon",  SETTING_FLAG,   AT(balloon),    0, 0, "a virtio-balloon device" },
 	{ "incoming", SETTING_FLAG,   AT(incoming),   0, 0, "a destination: paused, waits for a migration" },
 	{ "cold",     SETTING_FLAG,   AT(cold),       0, 0, "boot it, even where a saved running guest is at hand" },
 #undef AT
@@ -248,6 +249,14 @@ static void argv_memory_device(struct argv *a, const struct guest_config *c)
 	argv_add(a, "virtio-mem-pci,id=vmem0,memdev=vmem0-ram,requested-size=0");
 }
 
+static void argv_balloon(struct argv *a, const struct guest_config *c)
+{
+	if (!c->balloon)
+		return;
+	argv_add(a, "-device");
+	argv_add(a, "virtio-balloon-pci,id=balloon0");
+}
+
 static void argv_disk(struct argv *a, const struct guest_config *c, const struct guest_paths *p)
 {
 	if (!c->disk)
@@ -298,6 +307,7 @@ void guest_argv(struct argv *a, const struct guest_config *c, const struct guest
 	argv_machine(a, c, lab);
 	argv_nodes(a, c);
 	argv_memory_device(a, c);
+	argv_balloon(a, c);
 	argv_disk(a, c, p);
 	argv_channels(a, c, p);
 	argv_add(a, "-kernel");

@@ -23,6 +23,7 @@
  * @slots:    DIMM slots
  * @maxmem_mib: greatest address space for memory
  * @vmem_mib: size of the virtio-mem device vmem0, all of it unplugged; 0: no device
+ * @balloon:  a virtio-balloon device
  * @agent:    what answers on the agent's port, and the initrd with it: "lockstep", "qga",
  *            "none", "host", "systemd", "openrc"
  * @vsock_cid: of a vhost-vsock device, by which the agent is reached; 0: no device
@@ -35,7 +36,7 @@ struct guest_config {
 	unsigned smp, maxcpus, threads, nodes, mem_mib, slots, maxmem_mib, vmem_mib;
 	char agent[16];
 	unsigned vsock_cid;
-	bool disk;
+	bool disk, balloon;
 	char append[256];
 	bool incoming;
 	bool cold;

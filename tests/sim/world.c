@@ -177,7 +177,9 @@ struct world *world_new(void)
 	w->now_ms = 1000;
 	w->agent = AGENT_LOCKSTEP;
 	q = &w->qemu[SIDE_SRC];
-	*q = (struct w_qemu){ .run = VM_RUNNING, .agent_up = true };
+	*q = (struct w_qemu){
+		.run = VM_RUNNING, .agent_up = true, .balloon = W_BOOT, .balloon_goal = W_BOOT
+	};
 	for (unsigned i = 0; i < 2; i++)
 		q->cpus[i] = (struct w_cpu){ .plugged = true,
 					     .present = true,

@@ -58,6 +58,7 @@ struct w_qemu {
 	char claim[LS_TXN_BYTES];
 	struct w_cpu cpus[W_CPUS];
 	struct w_mem mems[W_MEMS];
+	uint64_t balloon, balloon_goal; /* left to the guest; what it was asked for */
 	bool agent_up;
 	char lock[LS_TXN_BYTES], window[LS_TXN_BYTES];
 	uint64_t lock_until, window_until;
@@ -109,7 +110,8 @@ struct later {
  * @fault_at:    this request gets @fault as its reply
  * @fail_verb:   every request for one of these does nothing and says so
  * @mood:        of the guest, when asked for a device
- * @lazy:        the guest never follows a virtio-mem request beyond this many bytes; 0 it does
+ * @lazy:        the guest never follows a virtio-mem request, or a balloon, beyond this many
+ *               bytes; 0 it does
  * @no_hints:    nobody tells the coordinator that something happened
  * @silent_from, @silent_until: per side, time in which QEMU answers nobody
  * @agent:       kind of it
@@ -170,6 +172,7 @@ int world_cpu(struct world *w, const struct numbers *which, bool online, struct 
 int world_dimm_add(struct world *w, uint64_t bytes, struct ls_err *err);
 int world_dimm_remove(struct world *w, const char *device, struct ls_err *err);
 int world_mem_resize(struct world *w, const char *device, uint64_t bytes, struct ls_err *err);
+int world_balloon(struct world *w, uint64_t bytes, struct ls_err *err);
 int world_migrate(struct world *w, struct ls_err *err);
 
 /* What the side looks like now; caller releases with vm_done(). */
@@ -204,13 +207,14 @@ _Noreturn void world_failed(const struct world *w, const char *why);
  * @removes: the guest is asked for devices, and may keep us waiting
  * @reached: whether all of it is as was wanted
  * @another: asked again it is one more
+ * @partly:  what was reached stays
  */
 struct scenario {
 	const char *name;
 	void (*prepare)(struct world *w);
 	int (*wish)(struct world *w, struct ls_err *err);
 	bool (*reached)(struct world *w);
-	bool removes, another;
+	bool removes, another, partly;
 };
 
 enum {
@@ -223,6 +227,8 @@ enum {
 	ADD_DIMM,
 	REMOVE_DIMM,
 	RESIZE_DEVICE,
+	FILL_BALLOON,
+	EMPTY_BALLOON,
 	MIGRATE,
 	SCENARIOS
 };
@@ -249,6 +255,7 @@ void world_changed(struct world *w);
 int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
 int guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
 int migration_ask(struct world *w, enum verb verb, enum side side);
+void guest_follows_balloon(struct world *w, const struct later *l);
 void guest_takes_virtio_mem(struct world *w, const struct later *l);
 struct w_mem *world_mem(struct world *w, enum side side, const char *id);
 

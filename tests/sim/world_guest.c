@@ -126,6 +126,21 @@ void guest_takes_virtio_mem(struct world *w, const struct later *l)
 	world_later(w, TAKE_MS, *l);
 }
 
+/* ---- the balloon ---------------------------------------------------------- */
+
+/* A block at a time; what it cannot spare it keeps. */
+void guest_follows_balloon(struct world *w, const struct later *l)
+{
+	struct w_qemu *q = &w->qemu[l->side];
+
+	if (q->balloon == q->balloon_goal ||
+	    (q->balloon > q->balloon_goal && w->lazy && q->balloon <= w->lazy))
+		return;
+	q->balloon += q->balloon < q->balloon_goal ? W_BLOCK : -W_BLOCK;
+	world_changed(w);
+	world_later(w, BLOCK_MS, *l);
+}
+
 /* ---- lock and window ---------------------------------------------------- */
 
 static int lock(struct world *w, struct w_qemu *q, bool up)

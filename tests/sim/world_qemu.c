@@ -236,6 +236,13 @@ static int mem_ask(struct world *w, enum verb verb, enum side side, unsigned ite
 	}
 }
 
+static int balloon(struct world *w, enum side side, uint64_t level)
+{
+	w->qemu[side].balloon_goal = level;
+	world_later(w, SEEN_MS, (struct later){ .fn = guest_follows_balloon, .side = side });
+	return 0;
+}
+
 int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level)
 {
 	world_changed(w);
@@ -243,6 +250,8 @@ int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, ui
 	case VERB_CLAIM:
 	case VERB_UNCLAIM:
 		return claim(w, &w->qemu[side], verb == VERB_CLAIM);
+	case VERB_BALLOON:
+		return balloon(w, side, level);
 	case VERB_PARAMS_SET:
 	case VERB_PARAMS_RESTORE:
 		w->qemu[side].caps =

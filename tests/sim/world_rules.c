@@ -66,6 +66,9 @@ void world_check_as_before(struct world *w)
 		check_cpu(w, i);
 	for (unsigned i = 0; i < W_MEMS; i++)
 		check_mem(w, i);
+	if (w->qemu[SIDE_SRC].balloon != w->before[SIDE_SRC].balloon)
+		world_fail(w, "the balloon leaves %llu MiB now",
+			   w->qemu[SIDE_SRC].balloon / W_MIB + 0ULL);
 	if (w->qemu[SIDE_SRC].run != w->before[SIDE_SRC].run)
 		world_fail(w, "the guest was %s, it is %s", vm_run_name(w->before[SIDE_SRC].run),
 			   vm_run_name(w->qemu[SIDE_SRC].run));

@@ -99,6 +99,8 @@ void world_look(struct world *w, enum side side, struct vm *ret_vm)
 	ret_vm->mem_boot = W_BOOT;
 	ret_vm->mem_max = 8192 * W_MIB;
 	ret_vm->mem_slots = 4;
+	ret_vm->has_balloon = true;
+	ret_vm->balloon = q->balloon;
 	ret_vm->mig = q->mig;
 	ret_vm->caps = q->caps;
 	ret_vm->caps_known = CAP_OURS;

@@ -97,6 +97,18 @@ int world_mem_resize(struct world *w, const char *device, uint64_t bytes, struct
 	return start(w, r, t);
 }
 
+int world_balloon(struct world *w, uint64_t bytes, struct ls_err *err)
+{
+	struct txn *t = NULL;
+	struct vm vm;
+	int r;
+
+	world_look(w, SIDE_SRC, &vm);
+	r = plan_balloon(&vm, name_txn(w), bytes, err, &t);
+	vm_done(&vm);
+	return start(w, r, t);
+}
+
 int world_migrate(struct world *w, struct ls_err *err)
 {
 	struct txn_migrate how = { .src_process = "b:1:7:1",
@@ -279,6 +291,33 @@ static bool has_less_of_it(struct world *w)
 	       world_mem(w, SIDE_SRC, "vm0")->size == 256 * W_MIB;
 }
 
+/* The guest has all of its memory, and half of it is wanted back. */
+static int want_half(struct world *w, struct ls_err *err)
+{
+	return world_balloon(w, W_BOOT / 2, err);
+}
+
+static bool has_half(struct world *w)
+{
+	return w->qemu[SIDE_SRC].balloon == W_BOOT / 2;
+}
+
+/* The other way round. */
+static void half_left(struct world *w)
+{
+	w->qemu[SIDE_SRC].balloon = w->qemu[SIDE_SRC].balloon_goal = W_BOOT / 2;
+}
+
+static int want_all(struct world *w, struct ls_err *err)
+{
+	return world_balloon(w, W_BOOT, err);
+}
+
+static bool has_all(struct world *w)
+{
+	return w->qemu[SIDE_SRC].balloon == W_BOOT;
+}
+
 /* A plugged vCPU, a plugged DIMM, and a vCPU that the guest's user took offline. */
 static void ready_to_go(struct world *w)
 {
@@ -313,6 +352,8 @@ const struct scenario scenarios[SCENARIOS] = {
 	[ADD_DIMM]      = { "add a DIMM",    little_memory, want_a_dimm,      has_a_dimm, false, .another = true },
 	[REMOVE_DIMM]   = { "remove a DIMM", much_memory,   want_no_dimm,     has_no_dimm, true },
 	[RESIZE_DEVICE] = { "resize one",    much_memory,   want_less_of_it,  has_less_of_it, true },
+	[FILL_BALLOON]  = { "fill balloon",  two_cpus,      want_half,        has_half, .partly = true },
+	[EMPTY_BALLOON] = { "empty balloon", half_left,     want_all,         has_all, .partly = true },
 	[MIGRATE]       = { "migrate",       ready_to_go,   want_to_go,       has_gone, false },
 };
 /* clang-format on */

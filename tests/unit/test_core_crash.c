@@ -35,6 +35,7 @@ static void check_end(struct world *w, const struct scenario *s, enum txn_end en
 	else if (end == END_UNDONE || end == END_REFUSED)
 		check_undone(w);
 	if (end == END_DONE || ((end == END_UNDONE || end == END_REFUSED) && (may & MAY_UNDO)) ||
+	    (end == END_PARTIAL && (may & MAY_UNDO) && s->partly) ||
 	    (end == END_PENDING && (may & MAY_PEND) && s->removes) ||
 	    (end == END_STUCK && (may & MAY_STICK)))
 		return;

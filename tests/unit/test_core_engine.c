@@ -59,6 +59,46 @@ static void test_when_a_device_is_named_then_only_that_shrinks(void **state)
 	goes_well(RESIZE_DEVICE, "device down");
 }
 
+/* No lock of the guest's is needed: no device comes or goes. */
+static void test_when_the_balloon_is_filled_then_the_guest_follows(void **state)
+{
+	(void)state;
+	goes_well(FILL_BALLOON, "balloon");
+}
+
+/* What it gave stays, and the end says how much that is. */
+static void test_when_the_guest_cannot_spare_more_then_partial(void **state)
+{
+	struct world *w = world_with(&scenarios[FILL_BALLOON]);
+
+	(void)state;
+	w->lazy = 384 * W_MIB;
+	world_wish(w, &scenarios[FILL_BALLOON]);
+	assert_end(w, END_PARTIAL);
+	assert_said(w, "followed to 384 MiB, not 256 MiB");
+	assert_int_equal(w->qemu[SIDE_SRC].balloon, 384 * W_MIB);
+	world_check_no_holds(w);
+	assert_trace(w, "balloon partly");
+	world_free(w);
+}
+
+/* Though it has not moved at all: it is asked for what it had, or it would follow later. */
+static void test_when_cancelled_before_the_guest_moves_then_asked_for_what_it_had(void **state)
+{
+	struct world *w = world_with(&scenarios[FILL_BALLOON]);
+
+	(void)state;
+	w->lazy = W_BOOT;
+	world_wish(w, &scenarios[FILL_BALLOON]);
+	wait_for(w, "balloon");
+	world_event(w, (struct event){ .kind = EV_CANCEL, .now_ms = w->now_ms });
+	world_drain(w);
+	assert_end(w, END_UNDONE);
+	assert_int_equal(w->qemu[SIDE_SRC].balloon_goal, W_BOOT);
+	assert_all_is_before(w);
+	world_free(w);
+}
+
 /* The coordinator dies after it has plugged; who takes over reads the record and goes on. */
 static void test_when_another_takes_over_then_it_goes_on_from_the_record(void **state)
 {
@@ -331,6 +371,10 @@ int main(void)
 		cmocka_unit_test(test_when_cpus_are_taken_offline_then_they_stay_plugged),
 		cmocka_unit_test(test_when_a_dimm_is_named_then_only_that_goes),
 		cmocka_unit_test(test_when_a_device_is_named_then_only_that_shrinks),
+		cmocka_unit_test(test_when_the_balloon_is_filled_then_the_guest_follows),
+		cmocka_unit_test(test_when_the_guest_cannot_spare_more_then_partial),
+		cmocka_unit_test(
+			test_when_cancelled_before_the_guest_moves_then_asked_for_what_it_had),
 		cmocka_unit_test(test_when_another_takes_over_then_it_goes_on_from_the_record),
 		cmocka_unit_test(test_when_going_up_fails_then_taken_back),
 		cmocka_unit_test(test_when_cpus_do_not_come_online_then_each_is_as_before),

@@ -351,6 +351,37 @@ static void test_when_memory_is_as_wanted_then_nothing_to_do(void **state)
 	vm_done(&vm);
 }
 
+/* ---- the balloon ---------------------------------------------------------- */
+
+/* No device, more than there is to lend, next to nothing; virtio-mem does not count. */
+static void test_when_a_balloon_cannot_do_it_then_said_why(void **state)
+{
+	struct vm vm = guest(1, 1);
+	struct ls_err err = { 0 };
+	struct txn *t;
+
+	(void)state;
+	has_dimm(&vm, "d0", 0, 512 * MIB);
+	has_mem(&vm, VM_VIRTIO_MEM, "vm0", 512 * MIB, 1024 * MIB);
+	assert_refusal(plan_balloon(&vm, "x", 512 * MIB, &err, &t), -EOPNOTSUPP, &err,
+		       WORDS("no balloon", "no driver", "lockstep memory"));
+	assert_null(t);
+	vm.has_balloon = true;
+	vm.balloon = 1024 * MIB;
+	assert_refusal(plan_balloon(&vm, "x", 1025 * MIB, &err, &t), -EINVAL, &err,
+		       WORDS("1025 MiB", "64 MiB to 1024 MiB", "1024 MiB now"));
+	assert_refusal(plan_balloon(&vm, "x", 63 * MIB, &err, &t), -EINVAL, &err,
+		       WORDS("63 MiB", "64 MiB to 1024 MiB"));
+	assert_int_equal(plan_balloon(&vm, "x", 1024 * MIB, &err, &t), 0);
+	assert_int_equal(t->walk.dir, STEP_UP);
+	txn_free(t);
+	assert_int_equal(plan_balloon(&vm, "x", 64 * MIB, &err, &t), 0);
+	assert_int_equal(t->walk.dir, STEP_DOWN);
+	assert_item(t, 0, -1, "", 64 * MIB);
+	txn_free(t);
+	vm_done(&vm);
+}
+
 /* ---- migration ------------------------------------------------------------ */
 
 static const struct txn_migrate how = { .uri = "unix:/m", .window = "force" };
@@ -450,6 +481,7 @@ int main(void)
 		cmocka_unit_test(
 			test_when_the_guest_cannot_describe_more_then_what_it_can_is_named),
 		cmocka_unit_test(test_when_memory_is_as_wanted_then_nothing_to_do),
+		cmocka_unit_test(test_when_a_balloon_cannot_do_it_then_said_why),
 		cmocka_unit_test(test_when_the_sides_do_not_fit_then_said_what_does_not),
 		cmocka_unit_test(test_when_the_source_cannot_go_then_said_why),
 	};

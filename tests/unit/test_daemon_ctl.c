@@ -233,6 +233,7 @@ static const char *harmless(const char *verb)
 		{ "vcpus-unplug", "\"guest\": \"vm9\", \"slots\": [2]" },
 		{ "cpu-online", "\"guest\": \"vm9\", \"cpus\": [2]" },
 		{ "cpu-offline", "\"guest\": \"vm9\", \"cpus\": [2]" },
+		{ "balloon", "\"guest\": \"vm9\", \"bytes\": 2" },
 		{ "dimm-add", "\"guest\": \"vm9\", \"bytes\": 2" },
 		{ "dimm-remove", "\"guest\": \"vm9\", \"device\": \"d\"" },
 		{ "memory-resize", "\"guest\": \"vm9\", \"device\": \"d\", \"bytes\": 2" },

@@ -349,6 +349,7 @@ static void test_when_arguments_are_built_then_they_read_as_qemu_wants_them(void
 		{ qmp_args_qom_get("p", "size"), "{\"path\":\"p\",\"property\":\"size\"}" },
 		{ qmp_args_qom_set_int("p", "requested-size", 5),
 		  "{\"path\":\"p\",\"property\":\"requested-size\",\"value\":5}" },
+		{ qmp_args_balloon(5), "{\"value\":5}" },
 		{ qmp_args_uri("unix:x"), "{\"uri\":\"unix:x\"}" },
 		{ qmp_args_migrate_continue("pre-switchover"), "{\"state\":\"pre-switchover\"}" },
 		{ qmp_args_capabilities(caps, 2),
