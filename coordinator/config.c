@@ -5,11 +5,12 @@
 #include "config.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "ini_file.h"
 
 struct limit {
 	const char *key;
@@ -35,15 +36,10 @@ static const struct config defaults = {
 /**
  * struct parse - One reading
  * @seen: bit per limit, then per class: a key that comes twice is a mistake
- * @err:  the first mistake in a key, in line @err_line
- * @line: that is being read; inih tells the first bad line, but not what was bad
  */
 struct parse {
 	struct config conf;
 	uint64_t seen;
-	struct ls_err err;
-	int line, err_line;
-	FILE *f;
 };
 
 /* ---- values ------------------------------------------------------------------ */
@@ -83,10 +79,10 @@ static int parse_limit(const struct limit *l, const char *text, unsigned *ret, s
 
 /* ---- keys --------------------------------------------------------------------- */
 
-static int once(struct parse *p, unsigned bit)
+static int once(struct parse *p, unsigned bit, struct ls_err *err)
 {
 	if (p->seen & UINT64_C(1) << bit)
-		return ls_err_set(&p->err, -EINVAL, "it stands here a second time");
+		return ls_err_set(err, -EINVAL, "it stands here a second time");
 	p->seen |= UINT64_C(1) << bit;
 	return 0;
 }
@@ -96,90 +92,51 @@ static const char known[] =
 	CONFIG_LIMITS(X);
 #undef X
 
-static int set_limit(struct parse *p, const char *key, const char *value)
+static int set_limit(struct parse *p, const char *key, const char *value, struct ls_err *err)
 {
 	for (unsigned i = 0; i < N_LIMITS; i++) {
 		unsigned *at = (unsigned *)((char *)&p->conf + limits[i].offset);
 
 		if (strcmp(key, limits[i].key))
 			continue;
-		return once(p, i) < 0 ? -EINVAL : parse_limit(&limits[i], value, at, &p->err);
+		return once(p, i, err) < 0 ? -EINVAL : parse_limit(&limits[i], value, at, err);
 	}
-	return ls_err_set(&p->err, -EINVAL, "unknown; known are%s", known);
+	return ls_err_set(err, -EINVAL, "unknown; known are%s", known);
 }
 
-static int set_access(struct parse *p, const char *key, const char *value)
+static int set_access(struct parse *p, const char *key, const char *value, struct ls_err *err)
 {
 	for (unsigned c = 0; c < ACCESS_COUNT; c++) {
 		if (strcmp(key, access_class_name(c)))
 			continue;
-		if (once(p, (unsigned)N_LIMITS + c) < 0)
+		if (once(p, (unsigned)N_LIMITS + c, err) < 0)
 			return -EINVAL;
 		p->conf.access.n[c] = 0; /* instead of the default */
-		return access_add(&p->conf.access, c, value, &p->err);
+		return access_add(&p->conf.access, c, value, err);
 	}
-	return ls_err_set(&p->err, -EINVAL, "unknown; known are read, hotplug, migrate, admin");
+	return ls_err_set(err, -EINVAL, "unknown; known are read, hotplug, migrate, admin");
 }
 
-static int on_key(void *arg, const char *section, const char *key, const char *value)
+static int on_key(void *arg, const char *section, const char *key, const char *value,
+		  struct ls_err *err)
 {
-	struct parse *p = arg;
-	int r;
-
-	if (p->err.code)
-		return 0; /* the first one is told */
 	if (!strcmp(section, "lockstepd"))
-		r = set_limit(p, key, value);
-	else if (!strcmp(section, "access"))
-		r = set_access(p, key, value);
-	else
-		r = ls_err_set(&p->err, -EINVAL,
-			       "no such section; there are [lockstepd] and [access]");
-	if (r < 0) {
-		ls_err_prefix(&p->err, "[%.40s] %.40s", section, key);
-		p->err_line = p->line;
-	}
-	return r >= 0;
-}
-
-static char *read_line(char *buf, int len, void *arg)
-{
-	struct parse *p = arg;
-
-	p->line++;
-	return fgets(buf, len, p->f);
-}
-
-/* inih's stream is the parse: its reader and its handler share it. */
-static int parse_file(struct parse *p, const char *path, struct ls_err *err)
-{
-	int line = ini_parse_stream(read_line, p, on_key, p);
-
-	if (ferror(p->f))
-		return ls_err_set(err, -EIO, "%s: it cannot be read", path);
-	if (!line)
-		return 0;
-	if (line != p->err_line)
-		return ls_err_set(err, -EINVAL, "%s:%d: not \"key = value\"", path, line);
-	ls_err_prefix(&p->err, "%s:%d", path, line);
-	if (err)
-		*err = p->err;
-	return -EINVAL;
+		return set_limit(arg, key, value, err);
+	if (!strcmp(section, "access"))
+		return set_access(arg, key, value, err);
+	return ls_err_set(err, -EINVAL, "no such section; there are [lockstepd] and [access]");
 }
 
 int config_load(const char *path, struct ls_err *err, struct config *ret_conf)
 {
-	struct parse p = { .conf = defaults, .f = fopen(path, "re") };
-	int r = 0;
+	bool may_be_missing = !strcmp(path, CONFIG_FILE);
+	struct parse p = { .conf = defaults };
+	int r;
 
-	if (!p.f && !(errno == ENOENT && !strcmp(path, CONFIG_FILE)))
-		return ls_err_set(err, -errno, "%s: %s", path, strerror(errno));
 	access_default(&p.conf.access);
-	if (p.f) {
-		r = parse_file(&p, path, err);
-		fclose(p.f);
-	}
-	if (r == 0)
-		*ret_conf = p.conf;
-	return r;
+	r = ini_file_read(path, on_key, &p, err);
+	if (r < 0 && !(r == -ENOENT && may_be_missing))
+		return r;
+	*ret_conf = p.conf;
+	return 0;
 }

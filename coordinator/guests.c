@@ -6,19 +6,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ini.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <lockstep/vsock.h>
 
-struct parse {
-	struct guest *g;
-	struct ls_err *err;
-	const char *path;
-	bool bad;
-};
+#include "ini_file.h"
 
 static bool has_port(const char *where)
 {
@@ -47,24 +42,25 @@ int guest_address_check(const char *address, struct ls_err *err)
 	return 0;
 }
 
-static int on_key(void *arg, const char *section, const char *key, const char *value)
+static int on_key(void *arg, const char *section, const char *key, const char *value,
+		  struct ls_err *err)
 {
-	struct parse *p = arg;
+	struct guest *g = arg;
 	char *to = NULL;
 
 	if (!strcmp(section, "guest") && !strcmp(key, "qmp"))
-		to = p->g->qmp;
+		to = g->qmp;
 	else if (!strcmp(section, "guest") && !strcmp(key, "agent"))
-		to = p->g->agent;
-	if (!to || strlen(value) >= GUEST_ADDRESS_BYTES) {
-		ls_err_set(p->err, -EINVAL,
-			   "%s: [%s] %s: %s; known are qmp and agent in the section [guest]",
-			   p->path, section, key, to ? "the address is too long" : "unknown");
-		p->bad = true;
-		return 0;
-	}
+		to = g->agent;
+	if (!to)
+		return ls_err_set(err, -EINVAL,
+				  "unknown; known are qmp and agent in the section [guest]");
+	if (to[0])
+		return ls_err_set(err, -EINVAL, "it stands here a second time");
+	if (value[0] && guest_address_check(value, err) < 0)
+		return -EINVAL;
 	snprintf(to, GUEST_ADDRESS_BYTES, "%s", value);
-	return 1;
+	return 0;
 }
 
 /* "known here: a, b": what the user may have meant. */
@@ -86,12 +82,10 @@ static void list_names(const char *dir, char *buf, size_t len)
 		closedir(d);
 }
 
-static int not_found(const char *dir, const char *name, const char *path, struct ls_err *err)
+static int not_found(const char *dir, const char *name, struct ls_err *err)
 {
 	char names[100];
 
-	if (errno != ENOENT)
-		return ls_err_set(err, -errno, "%s: %s", path, strerror(errno));
 	list_names(dir, names, sizeof(names));
 	return ls_err_set(err, -ENOENT, "no guest \"%s\" in %s%s%s; or name it by --qmp SOCKET",
 			  name, dir, names[0] ? "; known there: " : " (which names none)", names);
@@ -101,9 +95,7 @@ int guest_load(const char *dir, const char *name, struct ls_err *err, struct gue
 {
 	struct guest g = { 0 };
 	char path[512];
-	struct parse p = { &g, err, path, false };
-	FILE *f;
-	int line;
+	int r;
 
 	if (!dir)
 		dir = getenv("LOCKSTEP_GUESTS_D");
@@ -113,15 +105,11 @@ int guest_load(const char *dir, const char *name, struct ls_err *err, struct gue
 		return ls_err_set(err, -EINVAL, "\"%s\" is no guest's name", name);
 	snprintf(g.name, sizeof(g.name), "%s", name);
 	snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
-	f = fopen(path, "re");
-	if (!f)
-		return not_found(dir, name, path, err);
-	line = ini_parse_file(f, on_key, &p);
-	fclose(f);
-	if (p.bad)
-		return -EINVAL;
-	if (line)
-		return ls_err_set(err, -EINVAL, "%s:%d: not \"key = value\"", path, line);
+	r = ini_file_read(path, on_key, &g, err);
+	if (r == -ENOENT)
+		return not_found(dir, name, err);
+	if (r < 0)
+		return r;
 	if (!g.qmp[0])
 		return ls_err_set(err, -EINVAL, "%s: no \"qmp = SOCKET\" in it", path);
 	*ret_guest = g;

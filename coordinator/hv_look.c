@@ -239,6 +239,8 @@ static void on_guest_status(struct qmp *qmp, struct json_object *value, const st
 		k->vm.agent_answers = true;
 		guest_read_status(hv, value, &k->vm);
 	}
+	if (bad.code)
+		ls_err_prefix(&bad, "its status cannot be used (is the agent of another release?)");
 	agent_over(k, err ? err->text : bad.code ? bad.text : NULL);
 }
 

@@ -177,9 +177,34 @@ static void test_when_a_client_is_rude_then_others_do_not_notice(void **state)
 			break;
 		sd_event_run(d.loop, 0);
 	}
+	hear(rude, "\"error\"");
 	assert_works(good);
 	close(rude);
 	assert_works(good);
+	close(good);
+}
+
+/* In the middle of a word, or of a request that is still to be answered. */
+static void test_when_a_client_leaves_in_the_middle_then_nobody_notices(void **state)
+{
+	static const char *const last_words[] = {
+		"{\"execute\": \"li",
+		"{\"execute\": \"txn-list\"}",
+		"{\"execute\": \"subscribe\"} {\"execute\": \"vcpus\", \"arguments\": "
+		"{\"guest\": \"vm1\", \"count\": 2}}",
+	};
+	int good = client(), leaves;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(last_words) / sizeof(last_words[0]); i++) {
+		leaves = client();
+		say(leaves, last_words[i]);
+		sd_event_run(d.loop, 0);
+		close(leaves);
+		while (d.ctl->n_clients > 1)
+			sd_event_run(d.loop, TURN_US);
+		assert_works(good);
+	}
 	close(good);
 }
 
@@ -355,6 +380,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_when_a_guest_is_away_then_said_and_refused_at_once),
 		T(test_when_a_client_is_rude_then_others_do_not_notice),
+		T(test_when_a_client_leaves_in_the_middle_then_nobody_notices),
 		T(test_when_a_client_says_nothing_then_it_is_hung_up),
 		T(test_when_there_are_too_many_clients_then_told),
 		T(test_when_a_client_has_no_right_then_every_verb_above_is_refused),

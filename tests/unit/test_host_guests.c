@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -66,6 +67,9 @@ static void test_when_written_properly_then_read(void **state)
 	conf("vm2", "[guest]\nqmp = /run/vm2.qmp\n");
 	assert_int_equal(guest_load(dir, "vm2", NULL, &g), 0);
 	assert_string_equal(g.agent, "");
+	conf("vm3", "[guest]\nqmp = /run/vm3.qmp\nagent = \n"); /* as lockstepd keeps it */
+	assert_int_equal(guest_load(dir, "vm3", NULL, &g), 0);
+	assert_string_equal(g.agent, "");
 }
 
 /* Each mistake is refused, and the words name the file, the place or the cure. */
@@ -76,7 +80,13 @@ static void test_when_wrong_then_refused_with_a_hint(void **state)
 		int code;
 	} cases[] = {
 		{ "[guest]\nagent = /x\n", "no \"qmp = SOCKET\"", -EINVAL },
-		{ "[guest]\nqmp = /x\nmonitor = /y\n", "known are qmp and agent", -EINVAL },
+		{ "[guest]\nqmp = /x\nmonitor = /y\n",
+		  "bad.conf:3: [guest] monitor: unknown; known are", -EINVAL },
+		{ "[guest]\nqmp = /x\nqmp = /y\n",
+		  "bad.conf:3: [guest] qmp: it stands here a second", -EINVAL },
+		{ "[guest]\nqmp = tcp:nohost\n",
+		  "bad.conf:2: [guest] qmp: tcp:nohost: tcp:HOST:PORT", -EINVAL },
+		{ "[guest]\nqmp =\nagent = /x\n", "no \"qmp = SOCKET\"", -EINVAL },
 		{ "[vm]\nqmp = /x\n", "known are qmp and agent", -EINVAL },
 		{ "[guest]\nqmp = /x\nnonsense\n", ":3:", -EINVAL },
 		{ "", "no \"qmp = SOCKET\"", -EINVAL },
@@ -92,6 +102,24 @@ static void test_when_wrong_then_refused_with_a_hint(void **state)
 		assert_non_null(strstr(err.text, cases[i].says));
 		assert_string_equal(g.name, "untouched");
 	}
+}
+
+/* What is no file is said to be unreadable, not to be empty. */
+static void test_when_it_cannot_be_read_then_said(void **state)
+{
+	struct ls_err err = { 0 };
+	char path[200];
+	struct guest g;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/folder.conf", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(guest_load(dir, "folder", &err, &g), -EIO);
+	assert_non_null(strstr(err.text, "folder.conf: it cannot be read"));
+	snprintf(path, sizeof(path), "%s/loop.conf", dir);
+	assert_int_equal(symlink("loop.conf", path), 0);
+	assert_int_equal(guest_load(dir, "loop", &err, &g), -ELOOP);
+	assert_non_null(strstr(err.text, "loop.conf: "));
 }
 
 /* A name that is not there is answered with those that are. */
@@ -135,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_when_written_properly_then_read),
 		cmocka_unit_test(test_when_wrong_then_refused_with_a_hint),
+		cmocka_unit_test(test_when_it_cannot_be_read_then_said),
 		cmocka_unit_test(test_when_unknown_then_the_known_are_listed),
 		cmocka_unit_test(test_when_name_is_a_path_then_refused),
 		cmocka_unit_test(test_when_address_is_too_long_then_refused),

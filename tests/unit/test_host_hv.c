@@ -376,6 +376,45 @@ static void test_when_a_pseries_then_each_core_has_its_threads(void **state)
 	assert_int_equal(vm_vcpus_online(&seen), 3);
 }
 
+/* What every agent says of itself, whatever its age. */
+#define STATUS(version, cpu_more, more)                                                            \
+	"{\"version\":" version ",\"agent\":\"a\",\"boot-id\":\"b\",\"machine\":\"x86_64\","       \
+	"\"guard\":\"hold\",\"lock\":{\"held\":false},\"window\":{\"state\":\"closed\"},"          \
+	"\"cpus\":[{\"cpu\":0,\"slot\":0,\"present\":true,\"device\":true,\"kernel\":true,"        \
+	"\"fixed\":true" cpu_more "}]" more "}"
+
+/* An older agent says less, and a newer one more: what both know is believed. */
+static void test_when_agent_is_of_another_age_then_what_is_known_counts(void **state)
+{
+	static const char *const ages[] = {
+		STATUS("1", "", ""),
+		STATUS("99", ",\"colour\":\"blue\"", ",\"moon\":{\"phase\":[1,2]}"),
+	};
+
+	(void)state;
+	cpus = "[{\"type\":\"max-x86_64-cpu\",\"vcpus-count\":1,\"props\":{\"socket-id\":0},"
+	       "\"qom-path\":\"/machine/unattached/device[0]\"}]";
+	for (size_t i = 0; i < COUNT(ages); i++) {
+		guest_says = ages[i];
+		look();
+		assert_true(seen.agent_answers);
+		assert_int_equal(seen.agent, AGENT_LOCKSTEP);
+		assert_int_equal(vm_vcpus_online(&seen), 1);
+	}
+}
+
+/* One that leaves out what must be there is not half believed; its age is the first guess. */
+static void test_when_agent_says_too_little_then_not_believed_and_said(void **state)
+{
+	(void)state;
+	guest_says = "{\"version\":1,\"agent\":\"a\"}";
+	look();
+	assert_true(seen.answers);
+	assert_false(seen.agent_answers);
+	assert_non_null(strstr(seen.agent_text, "of another release?"));
+	assert_non_null(strstr(seen.agent_text, "is missing"));
+}
+
 /* The guest is stopped after it was seen to run: its agent is not waited for. */
 static void test_when_stopped_in_a_look_then_the_agent_is_not_waited_for(void **state)
 {
@@ -551,6 +590,8 @@ static void test_when_granted_then_counted_from_the_sending(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		test(test_when_agent_is_of_another_age_then_what_is_known_counts),
+		test(test_when_agent_says_too_little_then_not_believed_and_said),
 		test(test_when_stopped_in_a_look_then_the_agent_is_not_waited_for),
 		test(test_when_agent_hangs_up_then_not_hammered),
 		test(test_when_agent_is_not_waited_for_then_the_reason_is_kept),
