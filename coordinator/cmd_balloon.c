@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
+static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
 
 static const struct argp balloon_argp = {
 	.parser = cli_parse,
