@@ -19,11 +19,14 @@
 #include <qmp.h>
 
 #include "ctl.h"
+#include "doctor.h"
+#include "hv.h"
 #include "paint.h"
 #include "report.h"
 
 #define OPEN_MS	   5000
-#define ANSWER_MS  5000	 /* for what the daemon knows already */
+#define ANSWER_MS  5000 /* for what the daemon knows already */
+#define DOCTOR_MS  (HV_DOCTOR_MS + 2 * (HV_LOOK_MS + HV_AGENT_MS) + ANSWER_MS)
 #define WRITTEN_MS 20000 /* for what it has to write down, or to read */
 
 /* The daemon's errors are classed with the names of our exit codes. */
@@ -242,21 +245,28 @@ static int follow(struct follow *f)
 	return cli_error(f->cli, XC_STUCK, &err);
 }
 
-int client_wish(struct cli *cli, const struct wish *w)
+int client_follow(struct cli *cli, const char *verb, struct json_object *args)
 {
 	struct follow f = { .cli = cli, .q = cli->daemon, .code = XC_STUCK };
-	struct json_object *args = guest_args(cli->guest.name);
 	int code;
+
+	f.signals = begin_signals();
+	if (qmp_submit(f.q, verb, args, on_reply, &f, &f.err, NULL) < 0)
+		code = failed(cli, &f.err);
+	else
+		code = follow(&f);
+	ls_closep(&f.signals);
+	return code;
+}
+
+int client_wish(struct cli *cli, const struct wish *w)
+{
+	struct json_object *args = guest_args(cli->guest.name);
 
 	wish_to_json(w, args);
 	if (cli->timeout_ms)
 		json_add_num(args, "timeout-ms", cli->timeout_ms);
-	f.signals = begin_signals();
-	if (qmp_submit(f.q, wish_verb(w->kind), args, on_reply, &f, &f.err, NULL) < 0)
-		return failed(cli, &f.err);
-	code = follow(&f);
-	ls_closep(&f.signals);
-	return code;
+	return client_follow(cli, wish_verb(w->kind), args);
 }
 
 /* ---- looking ------------------------------------------------------------------------ */
@@ -292,5 +302,19 @@ int client_status(struct cli *cli)
 	show_status(cli, o);
 	code = qmp_get_obj(o, "vm") ? XC_OK : XC_REACH;
 	json_object_put(o);
+	return code;
+}
+
+int client_doctor(struct cli *cli)
+{
+	struct json_object *args = guest_args(cli->guest.name), *findings;
+	struct ls_err err;
+	int code;
+
+	json_object_object_add(args, "fix", json_object_new_boolean(cli->fix));
+	if (qmp_command(cli->daemon, "doctor", args, qmp_now_ms() + DOCTOR_MS, &err, &findings) < 0)
+		return failed(cli, &err);
+	code = doctor_show(cli, findings);
+	json_object_put(findings);
 	return code;
 }

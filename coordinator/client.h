@@ -37,6 +37,16 @@ int client_ask(const struct cli *cli, const char *verb, struct json_object *args
 /* Ask, follow the events to the end, print them; Ctrl-C is a cancel. Returns an exit code. */
 int client_wish(struct cli *cli, const struct wish *w);
 
+/**
+ * client_follow() - Ask for something that is a transaction, follow it to its end
+ * @cli:  its daemon is connected, its guest named
+ * @args: consumed
+ */
+int client_follow(struct cli *cli, const char *verb, struct json_object *args);
+
+/* "lockstep doctor" of a guest that the daemon has. */
+int client_doctor(struct cli *cli);
+
 /* "lockstep status" of a guest that the daemon has. */
 int client_status(struct cli *cli);
 

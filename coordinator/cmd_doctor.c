@@ -8,15 +8,14 @@
 #include <string.h>
 
 #include <json-c/json.h>
-#include <lockstep/wire.h>
-#include <qmp.h>
 
+#include "client.h"
+#include "doctor.h"
 #include "hv.h"
 
 struct doctor {
-	struct cli *cli;
 	bool over;
-	unsigned found, healed;
+	struct json_object *findings;
 	struct ls_err err;
 };
 
@@ -53,26 +52,6 @@ static const struct argp doctor_argp = {
 	.children = children,
 };
 
-static void say(struct doctor *d, const char *kind, int64_t id, const char *text, bool healed)
-{
-	struct json_object *o;
-
-	d->found++;
-	d->healed += healed;
-	if (d->cli->json) {
-		o = json_object_new_object();
-		json_object_object_add(o, "kind", json_object_new_string(kind));
-		json_object_object_add(o, "id", json_object_new_int64(id));
-		json_object_object_add(o, "text", json_object_new_string(text));
-		json_object_object_add(o, "healed", json_object_new_boolean(healed));
-		show_json(o);
-		return;
-	}
-	printf("%s: ", d->cli->guest.name);
-	cli_put(stdout, text);
-	puts(healed ? ": healed" : "");
-}
-
 static void on_findings(void *arg, struct json_object *list, const struct ls_err *err)
 {
 	struct doctor *d = arg;
@@ -80,76 +59,47 @@ static void on_findings(void *arg, struct json_object *list, const struct ls_err
 	d->over = true;
 	if (err)
 		d->err = *err;
-	for (size_t i = 0; !err && i < json_object_array_length(list); i++) {
-		struct json_object *o = json_object_array_get_idx(list, i);
-
-		if (qmp_fields_check(ls_wire_obj_FINDING, LS_WIRE_N(ls_wire_obj_FINDING), false, o,
-				     NULL) < 0)
-			continue;
-		say(d, qmp_get_str(o, "kind", ""), qmp_get_int(o, "id", -1),
-		    qmp_get_str(o, "text", ""), qmp_get_bool(o, "healed", false));
-	}
-}
-
-/* What only the host can see: the agent compares its own two views itself. */
-static void host_findings(struct doctor *d, const struct vm *vm)
-{
-	char text[200];
-
-	for (unsigned i = 0; i < vm->n_cpus; i++) {
-		const struct vm_cpu *c = &vm->cpus[i];
-		const char *trouble = vm_cpu_trouble(vm, i);
-
-		if (!trouble || (c->present && c->plugged && c->device != c->kernel))
-			continue;
-		snprintf(text, sizeof(text), "vCPU slot %u: %s", i, trouble);
-		say(d, "cpu", (int64_t)i, text, false);
-	}
-	for (unsigned i = 0; i < vm->n_mems; i++) {
-		const char *trouble = vm_mem_trouble(vm, &vm->mems[i]);
-
-		if (!trouble)
-			continue;
-		snprintf(text, sizeof(text), "memory device %s: %s", vm->mems[i].id, trouble);
-		say(d, "memory", -1, text, false);
-	}
+	else
+		doctor_add_guest(d->findings, list);
 }
 
 static int examine(struct session *s, struct doctor *d)
 {
 	const struct vm *vm = &run_view(s->run)->vm[SIDE_SRC];
 
-	if (!vm->agent_answers || vm->agent != AGENT_LOCKSTEP) {
-		ls_err_set(&d->err, -EOPNOTSUPP,
-			   "no lockstep-agent answers in the guest (%s): only "
-			   "QEMU's side was looked at",
-			   vm->agent_answers ? "only QEMU's own" : vm->agent_text);
-		host_findings(d, vm);
-		return cli_error(d->cli, XC_REFUSED, &d->err);
+	if (doctor_check(vm, &d->err) < 0) {
+		doctor_add_host(d->findings, vm);
+		if (json_object_array_length(d->findings))
+			doctor_show(s->cli, d->findings);
+		return cli_error(s->cli, XC_REFUSED, &d->err);
 	}
-	hv_doctor(run_hv(s->run, SIDE_SRC), d->cli->fix, on_findings, d);
+	hv_doctor(run_hv(s->run, SIDE_SRC), s->cli->fix, on_findings, d);
 	while (!d->over && sd_event_run(s->loop, UINT64_MAX) >= 0)
 		;
 	if (d->err.code)
-		return cli_error(d->cli, XC_REFUSED, &d->err);
+		return cli_error(s->cli, XC_REFUSED, &d->err);
 	if (run_look(s->run, &d->err) < 0)
-		return cli_error(d->cli, XC_REACH, &d->err);
-	host_findings(d, vm);
-	if (!d->found && !d->cli->json && !d->cli->quiet)
-		printf("%s: every view agrees\n", d->cli->guest.name);
-	return d->found > d->healed ? XC_FINDINGS : XC_OK;
+		return cli_error(s->cli, XC_REACH, &d->err);
+	doctor_add_host(d->findings, vm);
+	return doctor_show(s->cli, d->findings);
 }
 
-static int run_doctor(struct cli *cli)
+static int run_here(struct cli *cli)
 {
-	struct doctor d = { .cli = cli };
+	struct doctor d = { .findings = json_object_new_array() };
 	struct session s;
 	int code = session_open(&s, cli, cli->fix ? "doctor" : NULL, NULL, NULL);
 
 	if (!code)
 		code = examine(&s, &d);
 	session_close(&s);
+	json_object_put(d.findings);
 	return code;
+}
+
+static int run_doctor(struct cli *cli)
+{
+	return cli->daemon ? client_doctor(cli) : run_here(cli);
 }
 
 const struct command cmd_doctor = { "doctor", "name what disagrees, and heal it", &doctor_argp,

@@ -16,9 +16,10 @@ static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 }
 
 static const struct argp txn_argp = {
 	.parser = cli_parse,
-	.args_doc = "list [GUEST]\nshow TXN\nforget TXN",
-	.doc = "What lockstepd has on record: each transaction, newest first; the rows of one; or "
-	       "delete one that has ended.\v"
+	.args_doc = "list [GUEST]\nshow TXN\nresume TXN\nundo TXN\nforget TXN",
+	.doc = "What lockstepd has on record: each transaction, newest first; the rows of one; go "
+	       "on with one that is stuck or pending; take it back; or delete one that has "
+	       "ended.\v"
 	       "\"recovered\" is the end of one whose daemon died; its reason says what became of "
 	       "it.",
 	.children = children,
@@ -79,18 +80,40 @@ static void show_one(const struct cli *cli, struct json_object *o)
 	}
 }
 
+/* Its guest is on record with it. */
+static int follow(struct cli *cli, const char *verb, struct json_object *args)
+{
+	struct json_object *o = NULL;
+	int code = client_ask(cli, "txn-show", json_object_get(args), &o);
+
+	if (!code) {
+		snprintf(cli->guest.name, sizeof(cli->guest.name), "%s",
+			 qmp_get_str(o, "guest", ""));
+		code = client_open(cli, &cli->daemon);
+	}
+	json_object_put(o);
+	if (code) {
+		json_object_put(args);
+		return code;
+	}
+	return client_follow(cli, verb, args);
+}
+
 /**
  * struct txn_verb - One word after "txn"
  * @argument: member that its argument becomes; @needed: it must be there
+ * @follow:   it makes the transaction run
  */
 static const struct txn_verb {
 	const char *word, *command, *argument;
-	bool needed;
+	bool needed, follow;
 	void (*show)(const struct cli *cli, struct json_object *value);
 } verbs[] = {
-	{ "list", "txn-list", "guest", false, show_list },
-	{ "show", "txn-show", "txn", true, show_one },
-	{ "forget", "txn-forget", "txn", true, NULL },
+	{ "list", "txn-list", "guest", false, false, show_list },
+	{ "show", "txn-show", "txn", true, false, show_one },
+	{ "resume", "txn-resume", "txn", true, true, NULL },
+	{ "undo", "txn-undo", "txn", true, true, NULL },
+	{ "forget", "txn-forget", "txn", true, false, NULL },
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -111,12 +134,15 @@ static int run_journal(struct cli *cli)
 	int code;
 
 	if (!v) {
-		ls_err_set(&err, -EINVAL, "txn: list [GUEST], show TXN or forget TXN is meant");
+		ls_err_set(&err, -EINVAL,
+			   "txn: list [GUEST], or show, resume, undo or forget TXN is meant");
 		return cli_error(cli, XC_USAGE, &err);
 	}
 	args = json_object_new_object();
 	if (cli->n_args == 2)
 		json_add_str(args, v->argument, cli->args[1]);
+	if (v->follow)
+		return follow(cli, v->command, args);
 	code = client_ask(cli, v->command, args, &value);
 	if (!code && v->show)
 		v->show(cli, value);

@@ -26,6 +26,8 @@
 	X("subscribe", subscribe, READ, "from now on the events of every transaction")             \
 	X("txn-list", txn_list, READ, "transactions on record, newest change first")               \
 	X("txn-show", txn_show, READ, "one of them, with its rows")                                \
+	X("txn-resume", txn_resume, HOTPLUG, "go on with one that is stuck or pending")            \
+	X("txn-undo", txn_undo, HOTPLUG, "take one back that is stuck or pending")                 \
 	X("txn-forget", txn_forget, ADMIN, "delete one that has ended")                            \
 	X("vcpus", vcpus, HOTPLUG, "set the number of vCPUs")                                      \
 	X("vcpus-plug", vcpus_plug, HOTPLUG, "plug the vCPU slots that are named")                 \
@@ -38,6 +40,7 @@
 	X("memory-resize", memory_resize, HOTPLUG, "set the size of one virtio-mem device")        \
 	X("balloon", balloon, HOTPLUG, "leave the guest so much of its memory")                    \
 	X("cancel", cancel, HOTPLUG, "take a transaction back; without txn the one that runs")     \
+	X("doctor", doctor, HOTPLUG, "what disagrees in a guest; with fix it is healed")           \
 	X("add", add, ADMIN, "a guest, kept over restarts")                                        \
 	X("remove", remove, ADMIN, "let go of a guest")                                            \
 	X("reload", reload, ADMIN, "read configuration and guests.d again")

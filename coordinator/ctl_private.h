@@ -57,10 +57,17 @@ struct ctl {
 extern const struct qmp_verb ctl_verbs[];
 void ctl_answer_pending(struct ctl *c, const char *txn, struct json_object *o);
 void ctl_verbs_done(struct ctl *c);
+void ctl_fail(struct qmp_call *call, int r, const struct ls_err *err);
+
+/* The call is answered when the transaction is on record, or refused. */
+void ctl_remember(struct ctl *c, struct qmp_call *call, const char *txn);
+struct client *ctl_client(const struct qmp_call *call);
 
 /* ctl_txn.c: handlers of verbs */
 void do_txn_list(struct qmp_call *call, struct json_object *args, struct daemon *d);
 void do_txn_show(struct qmp_call *call, struct json_object *args, struct daemon *d);
+void do_txn_resume(struct qmp_call *call, struct json_object *args, struct daemon *d);
+void do_txn_undo(struct qmp_call *call, struct json_object *args, struct daemon *d);
 void do_txn_forget(struct qmp_call *call, struct json_object *args, struct daemon *d);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <json-c/json.h>
 
@@ -95,6 +96,90 @@ void do_txn_show(struct qmp_call *call, struct json_object *args, struct daemon 
 
 	if (store_show(d->store, qmp_get_str(args, "txn", ""), on_show, call, &err) < 0)
 		failed(call, &err);
+}
+
+/* ---- resume, undo --------------------------------------------------------------------- */
+
+/**
+ * struct go_on - A request whose transaction is being read
+ * @owner: the client, which may have gone by then
+ */
+struct go_on {
+	struct qmp_call *call;
+	struct daemon *d;
+	uint64_t owner;
+	bool undo;
+};
+
+static int check_ended(const struct store_txn *t, const struct lane *l, struct ls_err *err)
+{
+	if (!l)
+		return ls_err_set(err, -ENOENT, "its guest \"%s\" is not here: lockstep list",
+				  t->guest);
+	if (!t->ended[0])
+		return ls_err_set(err, -EBUSY, "it has not ended: wait, or lockstep status %s",
+				  t->guest);
+	if (strcmp(t->ended, txn_end_name(END_STUCK)) &&
+	    strcmp(t->ended, txn_end_name(END_PENDING)))
+		return ls_err_set(err, -EALREADY,
+				  "it has ended: %s; only what is stuck or pending goes on",
+				  t->ended);
+	return 0;
+}
+
+static int go_on(const struct go_on *g, const struct store_txn *s, struct ls_err *err)
+{
+	struct lane *l = daemon_find(g->d, s->guest);
+	struct txn *t;
+	int r = check_ended(s, l, err);
+
+	if (r >= 0)
+		r = txn_load(s->text, err, &t);
+	if (r < 0)
+		return r;
+	if (t->op != OP_MIGRATE)
+		return lane_go_on(l, t, s->seq, g->undo, g->owner, err);
+	txn_free(t);
+	return ls_err_set(err, -EINVAL, "a migration is ended by: lockstep recover --qmp %.150s",
+			  lane_guest(l)->qmp);
+}
+
+static void on_read(void *arg, const struct store_txn *txns, unsigned n, const struct ls_err *err)
+{
+	struct go_on *g = arg;
+	struct ls_err why = { 0 };
+	int r;
+
+	if (!failed(g->call, err) && n) { /* one, or an error */
+		r = go_on(g, txns, &why);
+		if (r < 0)
+			ctl_fail(g->call, r, &why);
+		else
+			ctl_remember(g->d->ctl, g->call, txns->id);
+	}
+	free(g);
+}
+
+static void read_txn(struct qmp_call *call, struct json_object *args, struct daemon *d, bool undo)
+{
+	struct go_on *g = malloc(sizeof(*g));
+	struct ls_err err;
+
+	if (!g)
+		abort(); /* a few words */
+	*g = (struct go_on){ call, d, ctl_client(call)->number, undo };
+	if (store_show(d->store, qmp_get_str(args, "txn", ""), on_read, g, &err) < 0)
+		on_read(g, NULL, 0, &err);
+}
+
+void do_txn_resume(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	read_txn(call, args, d, false);
+}
+
+void do_txn_undo(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	read_txn(call, args, d, true);
 }
 
 /* ---- forget ------------------------------------------------------------------------ */

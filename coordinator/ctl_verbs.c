@@ -30,7 +30,7 @@ static const char *exit_name(int code)
 	}
 }
 
-static void fail(struct qmp_call *call, int r, const struct ls_err *err)
+void ctl_fail(struct qmp_call *call, int r, const struct ls_err *err)
 {
 	int code = r == -EBUSY ? XC_BUSY : r == -EPIPE ? XC_REACH : XC_USAGE;
 
@@ -48,7 +48,7 @@ static struct lane *find(struct qmp_call *call, struct json_object *args, struct
 	return l;
 }
 
-static struct client *client_of(const struct qmp_call *call)
+struct client *ctl_client(const struct qmp_call *call)
 {
 	return qmp_peer_data(qmp_call_peer(call));
 }
@@ -76,13 +76,13 @@ static void do_status(struct qmp_call *call, struct json_object *args, struct da
 static void do_subscribe(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
 	(void)args, (void)d;
-	client_of(call)->subscribed = true;
+	ctl_client(call)->subscribed = true;
 	qmp_reply(call, NULL);
 }
 
 /* ---- changing -------------------------------------------------------------------- */
 
-static void remember(struct ctl *c, struct qmp_call *call, const char *txn)
+void ctl_remember(struct ctl *c, struct qmp_call *call, const char *txn)
 {
 	struct pending *p = calloc(1, sizeof(*p));
 
@@ -130,7 +130,7 @@ void ctl_answer_pending(struct ctl *c, const char *txn, struct json_object *o)
 static void wish(struct qmp_call *call, struct json_object *args, struct daemon *d,
 		 enum wish_kind kind)
 {
-	struct lane_job job = { .owner = client_of(call)->number,
+	struct lane_job job = { .owner = ctl_client(call)->number,
 				.timeout_ms = (unsigned)qmp_get_int(args, "timeout-ms", 0) };
 	struct lane *l = find(call, args, d);
 	char id[LS_TXN_BYTES], text[WISH_TEXT_BYTES];
@@ -143,14 +143,14 @@ static void wish(struct qmp_call *call, struct json_object *args, struct daemon 
 	wish_from_json(kind, args, &job.wish);
 	r = lane_ask(l, &job, &err, id);
 	if (r < 0) {
-		fail(call, r, &err);
+		ctl_fail(call, r, &err);
 		return;
 	}
 	wish_text(&job.wish, text, sizeof(text));
 	about.guest = lane_guest(l)->name;
 	log_about(LOG_INFO, &about, "%s, asked by uid %u, pid %d", text,
-		  (unsigned)client_of(call)->who.uid, (int)client_of(call)->who.pid);
-	remember(d->ctl, call, id);
+		  (unsigned)ctl_client(call)->who.uid, (int)ctl_client(call)->who.pid);
+	ctl_remember(d->ctl, call, id);
 }
 
 static void do_vcpus(struct qmp_call *call, struct json_object *args, struct daemon *d)
@@ -210,9 +210,29 @@ static void do_cancel(struct qmp_call *call, struct json_object *args, struct da
 	int r = l ? lane_cancel(l, qmp_get_str(args, "txn", NULL), &err) : 0;
 
 	if (l && r < 0)
-		fail(call, r, &err);
+		ctl_fail(call, r, &err);
 	else if (l)
 		qmp_reply(call, NULL);
+}
+
+static void on_findings(void *arg, struct json_object *findings, const struct ls_err *err)
+{
+	struct qmp_call *call = arg;
+
+	if (err->code)
+		qmp_reply_error(call, exit_name(XC_REFUSED), "%s", err->text);
+	else
+		qmp_reply(call, json_object_get(findings));
+}
+
+static void do_doctor(struct qmp_call *call, struct json_object *args, struct daemon *d)
+{
+	struct lane *l = find(call, args, d);
+	struct ls_err err;
+	int r = l ? lane_doctor(l, qmp_get_bool(args, "fix", false), on_findings, call, &err) : 0;
+
+	if (r < 0)
+		ctl_fail(call, r, &err);
 }
 
 /* ---- the set of guests ------------------------------------------------------------- */
@@ -228,7 +248,7 @@ static void do_add(struct qmp_call *call, struct json_object *args, struct daemo
 	snprintf(g.agent, sizeof(g.agent), "%s", qmp_get_str(args, "agent", ""));
 	r = daemon_add(d, &g, &err);
 	if (r < 0)
-		fail(call, r, &err);
+		ctl_fail(call, r, &err);
 	else
 		qmp_reply(call, NULL);
 }
@@ -239,7 +259,7 @@ static void do_remove(struct qmp_call *call, struct json_object *args, struct da
 	int r = daemon_remove(d, qmp_get_str(args, "guest", ""), &err);
 
 	if (r < 0)
-		fail(call, r, &err);
+		ctl_fail(call, r, &err);
 	else
 		qmp_reply(call, NULL);
 }
@@ -251,7 +271,7 @@ static void do_reload(struct qmp_call *call, struct json_object *args, struct da
 
 	(void)args;
 	if (r < 0)
-		fail(call, r, &err);
+		ctl_fail(call, r, &err);
 	else
 		qmp_reply(call, NULL);
 }
@@ -260,7 +280,7 @@ static void do_reload(struct qmp_call *call, struct json_object *args, struct da
 
 static bool allowed(struct qmp_call *call, const struct daemon *d, enum access_class class)
 {
-	struct client *k = client_of(call);
+	struct client *k = ctl_client(call);
 
 	k->spoke = true;
 	if (access_allows(&d->config.access, class, &k->who))
@@ -322,8 +342,13 @@ static const struct qmp_field txn_show_fields[] = {
 	{ "txn", QMP_STRING, false, 1, LS_TXN_BYTES - 1, 0, "which" },
 };
 #define txn_forget_fields txn_show_fields
+#define txn_resume_fields txn_show_fields
+#define txn_undo_fields	  txn_show_fields
 static const struct qmp_field cancel_fields[] = {
 	GUEST, { "txn", QMP_STRING, true, 1, LS_TXN_BYTES - 1, 0, "which" },
+};
+static const struct qmp_field doctor_fields[] = {
+	GUEST, { "fix", QMP_BOOL, true, 0, 0, 0, "heal what is found" },
 };
 static const struct qmp_field add_fields[] = {
 	GUEST,

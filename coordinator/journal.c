@@ -114,7 +114,16 @@ void journal_done(void *arg, const struct ls_err *err)
 		log_warning("journal: %s", err->text);
 }
 
-static void close_leftover(struct daemon *d, const struct leftover *o, bool recovered)
+static const char *const left_reason[] = {
+	[LANE_LEFT_NOTHING] = "lockstepd had ended in the middle; QEMU had no record of it any "
+			      "more: it was over, or QEMU was started anew",
+	[LANE_LEFT_ENDED] = "lockstepd had ended in the middle: it was taken back, or finished, "
+			    "from the record in QEMU",
+	[LANE_LEFT_STUCK] = "lockstepd had ended in the middle, and it could neither be taken "
+			    "back nor finished: lockstep txn undo, or resume, tries again",
+};
+
+static void close_leftover(struct daemon *d, const struct leftover *o, enum lane_left left)
 {
 	struct store_record r = {
 		.txn = o->id,
@@ -123,11 +132,9 @@ static void close_leftover(struct daemon *d, const struct leftover *o, bool reco
 		.row = "recovery",
 		.seq = o->seq + 1,
 		.text = o->text,
-		.ended = ENDED_RECOVERED,
-		.reason = recovered ? "lockstepd had ended in the middle: it was taken back, or "
-				      "finished, from the record in QEMU"
-				    : "lockstepd had ended in the middle; QEMU had no record of it "
-				      "any more: it was over, or QEMU was started anew",
+		.ended = left == LANE_LEFT_STUCK ? txn_end_name(END_STUCK) : ENDED_RECOVERED,
+		.keep = left == LANE_LEFT_STUCK,
+		.reason = left_reason[left],
 	};
 
 	put(d, &r, journal_done, NULL);
@@ -139,7 +146,7 @@ static void leftover_free(struct leftover *o)
 	free(o);
 }
 
-void journal_ready(void *arg, const struct lane *l, bool recovered)
+void journal_ready(void *arg, const struct lane *l, enum lane_left left)
 {
 	struct daemon *d = arg;
 
@@ -151,7 +158,7 @@ void journal_ready(void *arg, const struct lane *l, bool recovered)
 			continue;
 		}
 		*at = o->next;
-		close_leftover(d, o, recovered);
+		close_leftover(d, o, left);
 		leftover_free(o);
 	}
 }

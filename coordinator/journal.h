@@ -30,7 +30,7 @@ void journal_set_limits(struct daemon *d);
 /* A lane_ops.record and a lane_ops.ready; @arg is the daemon. */
 void journal_record(void *arg, const struct lane *l, const struct lane_record *record,
 		    store_done_fn done, void *done_arg);
-void journal_ready(void *arg, const struct lane *l, bool recovered);
+void journal_ready(void *arg, const struct lane *l, enum lane_left left);
 
 /* A store_done_fn for what nobody waits for: a failure is logged. */
 void journal_done(void *arg, const struct ls_err *err);

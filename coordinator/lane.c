@@ -110,16 +110,21 @@ static void job_free(struct job *q)
 
 static void next(struct lane *l);
 
-static void job_over(struct lane *l)
+void lane_idle(struct lane *l)
 {
-	job_free(l->running);
-	l->running = NULL;
 	if (l->state == LANE_BUSY)
 		l->state = LANE_READY;
 	if (l->lost)
 		lane_lost_now(l);
 	else
 		next(l);
+}
+
+static void job_over(struct lane *l)
+{
+	job_free(l->running);
+	l->running = NULL;
+	lane_idle(l);
 }
 
 /* The look after the end is what the requester is told: never what was hoped for. */
@@ -191,7 +196,7 @@ static void on_looked(void *arg)
 	l->lost |= r < 0;
 	if (r == 0 && q->cancelled)
 		r = ls_err_set(&err, -ECANCELED, "cancelled before it began");
-	if (r == 0) {
+	if (r == 0 && !q->txn) {
 		r = wish_plan(&q->job.wish, &run_view(l->run)->vm[SIDE_SRC], q->job.id, &err,
 			      &q->txn);
 		code = wish_is_wrong(r) ? XC_USAGE : XC_REFUSED;
@@ -199,6 +204,8 @@ static void on_looked(void *arg)
 	if (r == 0 && q->txn)
 		r = run_start(l->run, q->txn, q->job.timeout_ms ? now_ms + q->job.timeout_ms : 0,
 			      on_ended, l);
+	if (r == 0 && q->undo)
+		run_cancel(l->run);
 	if (r < 0)
 		refuse(l, code, &err);
 	else if (!q->txn)
@@ -232,7 +239,7 @@ void lane_kick(struct lane *l)
 		abort();
 }
 
-static int check_open(const struct lane *l, struct ls_err *err)
+int lane_check_open(const struct lane *l, struct ls_err *err)
 {
 	if (l->closed)
 		return ls_err_set(err, -EBUSY, "lockstepd is stopping");
@@ -245,26 +252,71 @@ static int check_open(const struct lane *l, struct ls_err *err)
 	return 0;
 }
 
-int lane_ask(struct lane *l, const struct lane_job *job, struct ls_err *err,
-	     char ret_id[LS_TXN_BYTES])
+/* @q is consumed, even on failure. */
+static int enqueue(struct lane *l, struct job *q, struct ls_err *err)
 {
-	struct job **at = &l->queue, *q;
-	int r = check_open(l, err);
+	struct job **at = &l->queue;
+	int r = q ? lane_check_open(l, err) : ls_err_set(err, -ENOMEM, "out of memory");
 
-	if (r < 0)
+	if (r < 0) {
+		if (q)
+			job_free(q);
 		return r;
-	q = calloc(1, sizeof(*q));
-	if (!q)
-		return ls_err_set(err, -ENOMEM, "out of memory");
-	q->job = *job;
-	wish_txn_id(q->job.id, sizeof(q->job.id));
-	memcpy(ret_id, q->job.id, LS_TXN_BYTES);
+	}
 	while (*at)
 		at = &(*at)->next;
 	*at = q;
 	l->queued++;
 	lane_kick(l);
 	return 0;
+}
+
+int lane_ask(struct lane *l, const struct lane_job *job, struct ls_err *err,
+	     char ret_id[LS_TXN_BYTES])
+{
+	struct job *q = calloc(1, sizeof(*q));
+
+	if (q) {
+		q->job = *job;
+		wish_txn_id(q->job.id, sizeof(q->job.id));
+		memcpy(ret_id, q->job.id, LS_TXN_BYTES);
+	}
+	return enqueue(l, q, err);
+}
+
+/* It runs already, or waits. */
+static bool has(const struct lane *l, const char *id)
+{
+	const struct job *q = l->queue;
+
+	while (q && strcmp(q->job.id, id))
+		q = q->next;
+	return q || (l->running && !strcmp(l->running->job.id, id));
+}
+
+int lane_go_on(struct lane *l, struct txn *t, unsigned seq, bool undo, uint64_t owner,
+	       struct ls_err *err)
+{
+	struct job *q;
+	int r = has(l, t->id) ? ls_err_set(err, -EBUSY, "it runs, or waits for its turn")
+			      : txn_reopen(t, undo, err);
+
+	if (r < 0) {
+		txn_free(t);
+		return r;
+	}
+	q = calloc(1, sizeof(*q));
+	if (q) {
+		q->job.wish.kind = wish_kind_of(t->op);
+		q->job.owner = owner;
+		memcpy(q->job.id, t->id, sizeof(q->job.id));
+		q->txn = t;
+		q->seq = seq;
+		q->undo = undo;
+	} else {
+		txn_free(t);
+	}
+	return enqueue(l, q, err);
 }
 
 void lane_refuse_all(struct lane *l, int code, const struct ls_err *err)

@@ -71,13 +71,17 @@ struct lane_unplug {
 
 #define LANE_UNPLUGS_MAX (LS_CPUS_MAX + LS_MEM_DEVICES_MAX)
 
+/* What became of a transaction that was found interrupted. */
+enum lane_left { LANE_LEFT_NOTHING, LANE_LEFT_ENDED, LANE_LEFT_STUCK };
+
 /**
  * struct lane_ops - Who hears how a request goes
  * @event: an object of report.h, borrowed. The first is "accepted" (it is on record),
  *         "error" (refused: nothing was changed; the last, too) or "end" (it was so
  *         already); the last is "now": what is true afterwards, "text" and "vm"
  * @record: as run_ops.record, but @done is always called; NULL: nobody keeps it
- * @ready: the guest is reached, and nothing interrupted is left in it; NULL allowed
+ * @ready: the guest is reached, and nothing interrupted is left in it, since it was ended,
+ *         or could not be; NULL allowed
  * @unplug: an unplug is pending, or is not any more; NULL allowed
  */
 struct lane_ops {
@@ -85,7 +89,7 @@ struct lane_ops {
 		      struct json_object *o);
 	void (*record)(void *arg, const struct lane *l, const struct lane_record *record,
 		       void (*done)(void *done_arg, const struct ls_err *err), void *done_arg);
-	void (*ready)(void *arg, const struct lane *l, bool recovered);
+	void (*ready)(void *arg, const struct lane *l, enum lane_left left);
 	void (*unplug)(void *arg, const struct lane *l, const struct lane_unplug *u, bool pending);
 	void *arg;
 };
@@ -118,6 +122,29 @@ void lane_free(struct lane *l);
  */
 int lane_ask(struct lane *l, const struct lane_job *job, struct ls_err *err,
 	     char ret_id[LS_TXN_BYTES]);
+
+/**
+ * lane_go_on() - Take up a transaction that has ended stuck or pending
+ * @t:     as txn_load() gave it; consumed, even on failure
+ * @seq:   of its newest record
+ * @undo:  take it back; else forward
+ * @owner: as in struct lane_job
+ *
+ * Return: as lane_ask() and txn_reopen(); its id is its own.
+ */
+int lane_go_on(struct lane *l, struct txn *t, unsigned seq, bool undo, uint64_t owner,
+	       struct ls_err *err);
+
+/**
+ * lane_doctor() - Name what disagrees in the guest
+ * @fix: heal it
+ * @fn:  called once, later: the findings of doctor.h, borrowed; @err with a code if the
+ *       doctor could not do it
+ *
+ * Return: as lane_ask(); -EBUSY while the guest is somebody's.
+ */
+typedef void (*lane_doctor_fn)(void *arg, struct json_object *findings, const struct ls_err *err);
+int lane_doctor(struct lane *l, bool fix, lane_doctor_fn fn, void *arg, struct ls_err *err);
 
 /**
  * lane_cancel() - Take a request back

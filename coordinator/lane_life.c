@@ -84,10 +84,11 @@ static int on_child(sd_event_source *s, const siginfo_t *si, void *arg)
 	l->child = sd_event_source_disable_unref(l->child);
 	l->child_pid = 0;
 	if (code == XC_OK) {
-		l->recovered = true;
+		l->left = LANE_LEFT_ENDED;
 		attempt(l);
 		return 0;
 	}
+	l->left = code == XC_STUCK ? LANE_LEFT_STUCK : LANE_LEFT_NOTHING;
 	ls_err_set(
 		&err, -EUCLEAN,
 		"what an interrupted lockstep left could not be ended (%s); see: lockstep recover "
@@ -143,8 +144,8 @@ static void ready(struct lane *l)
 	l->retry_ms = LANE_RETRY_MS;
 	log_about(LOG_INFO, &about, "ready");
 	if (l->ops.ready)
-		l->ops.ready(l->ops.arg, l, l->recovered);
-	l->recovered = false;
+		l->ops.ready(l->ops.arg, l, l->left);
+	l->left = LANE_LEFT_NOTHING;
 	lane_kick(l);
 }
 
@@ -312,6 +313,7 @@ void lane_free(struct lane *l)
 {
 	if (!l)
 		return;
+	lane_doctor_done(l);
 	lane_run_free(l);
 	lane_jobs_done(l);
 	free(l->unplugs);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the files of a lane share: lane.c has its requests, lane_life.c its claim and
- * its connection, lane_unplug.c what is pending.
+ * its connection, lane_unplug.c what is pending, lane_doctor.c
+ * the doctor.
  */
 #ifndef COORDINATOR_LANE_PRIVATE_H
 #define COORDINATOR_LANE_PRIVATE_H
@@ -14,12 +15,13 @@
 /**
  * struct job - A request in the queue, or the one that runs
  * @txn:       NULL before it is planned; @seq: records of it
+ * @undo:      it was loaded, to be taken back
  * @cancelled: before that
  */
 struct job {
 	struct lane_job job;
 	struct txn *txn;
-	bool cancelled;
+	bool undo, cancelled;
 	unsigned seq;
 	struct job *next;
 };
@@ -44,7 +46,8 @@ struct receipt {
  * @running:  of LANE_BUSY; @queue: in order, @queued of them
  * @lost:     the monitor went while it was busy
  * @looking:  a look of the lane's own is out
- * @closed:   takes no more requests; @recovered: since it was last ready
+ * @closed:   takes no more requests; @left: what was found since it was last ready
+ * @doctor:   is at work, for @doctor_arg; @heal too; @findings so far
  * @unplugs:  pending, @n_unplugs of them
  * @retry_ms: until the next attempt
  * @retry, @kick: timer; a turn of the loop
@@ -62,8 +65,13 @@ struct lane {
 	uint64_t seen_ms;
 	struct job *running, *queue;
 	unsigned queued;
-	bool lost, looking, closed, recovered;
+	bool lost, looking, closed;
+	enum lane_left left;
 	struct receipt *receipts;
+	lane_doctor_fn doctor;
+	void *doctor_arg;
+	bool heal;
+	struct json_object *findings;
 	struct lane_unplug *unplugs;
 	unsigned n_unplugs;
 	unsigned retry_ms;
@@ -79,10 +87,15 @@ void lane_run_free(struct lane *l); /* and nobody is told of what is being writt
 void lane_kick(struct lane *l);	    /* look whether the next request can begin */
 void lane_refuse_all(struct lane *l, int code, const struct ls_err *err);
 void lane_jobs_done(struct lane *l);
+int lane_check_open(const struct lane *l, struct ls_err *err); /* for one request more */
+void lane_idle(struct lane *l); /* nothing runs any more: the next one, or away */
 
 /* lane_life.c */
 void lane_lost_now(struct lane *l);
 void lane_refresh(struct lane *l); /* look again, soon, unless somebody does anyway */
+
+/* lane_doctor.c */
+void lane_doctor_done(struct lane *l);
 
 /* lane_unplug.c; each after a look */
 bool lane_unplugs_expect(struct lane *l); /* of a new connection; true: look once more */

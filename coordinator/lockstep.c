@@ -41,7 +41,7 @@ static const struct entry {
 	{ &cmd_balloon, 1, EITHER, NULL },
 	{ &cmd_cpu, LS_CPUS_MAX, EITHER, on_or_off },
 	{ &cmd_migrate, 0, HERE, NULL },
-	{ &cmd_doctor, 0, HERE, NULL },
+	{ &cmd_doctor, 0, EITHER, NULL },
 	{ &cmd_recover, 0, HERE, NULL },
 	{ &cmd_list, 0, DAEMON, NULL },
 	{ &cmd_watch, 0, DAEMON, NULL },

@@ -41,6 +41,20 @@ static const struct kind {
 };
 static_assert(sizeof(kinds) / sizeof(kinds[0]) == WISH_COUNT, "a row for each kind");
 
+enum wish_kind wish_kind_of(enum txn_op op)
+{
+	switch (op) {
+	case OP_VCPUS:
+		return WISH_VCPUS;
+	case OP_CPU:
+		return WISH_CPU_ONLINE;
+	case OP_BALLOON:
+		return WISH_BALLOON;
+	default:
+		return WISH_MEMORY;
+	}
+}
+
 const char *wish_verb(enum wish_kind kind)
 {
 	return kinds[kind].verb;

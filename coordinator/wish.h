@@ -69,6 +69,9 @@ bool wish_is_wrong(int r);
 void wish_from_json(enum wish_kind kind, struct json_object *args, struct wish *ret_wish);
 void wish_to_json(const struct wish *w, struct json_object *args);
 
+/* What a transaction is about, when nobody knows the wish any more. */
+enum wish_kind wish_kind_of(enum txn_op op);
+
 /* The daemon's verb: "vcpus", "memory". */
 const char *wish_verb(enum wish_kind kind);
 

@@ -5,6 +5,7 @@
 #include "txn.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -62,6 +63,28 @@ struct txn *txn_new(enum txn_op op, const char *id, unsigned n, bool up)
 	for (size_t i = 0; i < (size_t)rows * n; i++)
 		t->before[i] = LEVEL_ALL;
 	return t;
+}
+
+/* From where it came to where it was to go, whichever way it has turned since. */
+static struct step whole_walk(const struct txn *t)
+{
+	int holds = (int)t->table->holds, rows = (int)t->table->n;
+
+	return t->walk.from == holds ? step_to(holds, rows) : step_to(rows, holds);
+}
+
+int txn_reopen(struct txn *t, bool undo, struct ls_err *err)
+{
+	if (t->end != END_NONE && t->end != END_STUCK && t->end != END_PENDING)
+		return ls_err_set(err, -EALREADY, "it has ended: %s", txn_end_name(t->end));
+	if (undo && t->crossed)
+		return ls_err_set(err, -EPERM, "beyond the point of no return: resume is left");
+	if (!undo)
+		t->walk = whole_walk(t);
+	t->end = END_NONE;
+	t->reason = (struct ls_err){ 0 };
+	t->loaded = false;
+	return 0;
 }
 
 void txn_free(struct txn *t)

@@ -154,6 +154,18 @@ static inline uint64_t *txn_before(const struct txn *t, unsigned row)
 }
 
 /**
+ * txn_reopen() - Take up a transaction that has ended short of its goal
+ * @t:    loaded; stuck, or pending, or given up in the middle
+ * @undo: it is to be taken back (the engine is told to cancel it, besides); else it walks
+ *        from the start again: what is there already is passed
+ *
+ * Its holds were given back and its epoch is old: it is begun like a new one.
+ *
+ * Return: 0; -EPERM: beyond a pivot nothing is taken back; -EALREADY: it is over.
+ */
+int txn_reopen(struct txn *t, bool undo, struct ls_err *err);
+
+/**
  * txn_save() - The journal record: everything needed to go on after a crash
  * @t:   transaction
  * @buf: receives lines of "key value"

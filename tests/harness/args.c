@@ -77,6 +77,24 @@ int args_word(struct args *a, const char *what, const struct word **ret_word)
 	return 0;
 }
 
+/* The first id of a transaction in what was said last: HEX.HEX, of more than any time or size. */
+static const char *args_txn(struct args *a)
+{
+	struct run *r = a->run;
+	const char *at = r->said ? r->said : "";
+
+	while (*at) {
+		size_t n = strspn(at, "0123456789abcdef."), time = strspn(at, "0123456789abcdef");
+
+		if (time > 9 && n > time && n < sizeof(r->txn)) {
+			snprintf(r->txn, sizeof(r->txn), "%.*s", (int)n, at);
+			return r->txn;
+		}
+		at += n ? n : 1;
+	}
+	return r->dry ? "TXN" : NULL;
+}
+
 /* What "@g1.qmp" stands for; NULL if it stands for nothing. */
 static const char *args_meaning(struct args *a, const char *name, size_t len)
 {
@@ -87,6 +105,8 @@ static const char *args_meaning(struct args *a, const char *name, size_t len)
 
 	if (len == 3 && !strncmp(name, "tmp", 3))
 		return r->lab.dir;
+	if (len == 3 && !strncmp(name, "txn", 3))
+		return args_txn(a);
 	if (!dot)
 		return NULL;
 	snprintf(guest, sizeof(guest), "%.*s", (int)(dot - name), name);

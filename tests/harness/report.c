@@ -291,7 +291,9 @@ int words_main(int argc, char **argv, const char *build)
 	       "\"fails\" the exit\n"
 	       "code must be 0. In texts and arguments @G.qmp, @G.peer and @G.agent are the "
 	       "sockets of\n"
-	       "guest G, and @tmp is the scenario's directory.\n");
+	       "guest G, and @tmp is the scenario's directory. @txn is "
+	       "the first transaction that the\n"
+	       "last command named.\n");
 	printf("\nExpectations of another form:\n"
 	       "  expect GUEST gone|alive [within Ns]      its QEMU has ended, or has not\n"
 	       "  expect one of GUEST ... runs [within Ns] exactly one of them executes\n"

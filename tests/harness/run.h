@@ -84,6 +84,7 @@ struct vector {
  * @fakes:    servers that the harness plays
  * @vectors:  remembered
  * @said:     what the last command printed; allocated
+ * @txn:      that "@txn" stood for last
  * @outputs:  number of output files made so far
  * @failure:  the first failure, "PATH:LINE:COLUMN: text"; "" while there is none
  */
@@ -108,6 +109,7 @@ struct run {
 	struct vector vectors[RUN_VECTORS_MAX];
 	int n_vectors;
 	char *said;
+	char txn[LS_TXN_BYTES];
 	int outputs;
 	char failure[RUN_FAILURE_BYTES];
 };

@@ -222,6 +222,57 @@ static void test_when_any_undo_fails_then_stuck_and_nothing_held(void **state)
 	print_message("# %zu undos failed\n", sizeof(pairs) / sizeof(pairs[0]));
 }
 
+/* What is stuck is taken up from its last record, with the trouble gone. */
+static void takes_up(int which, enum verb row, enum verb undo, bool back)
+{
+	struct world *w = failing(which, row, undo);
+	struct w_qemu before[SIDE_COUNT];
+	struct ls_err err;
+	struct txn *t;
+
+	assert_end(w, END_STUCK);
+	world_wait(w, 10000);
+	w->fail_verb[0] = w->fail_verb[1] = VERB_NONE;
+	assert_int_equal(txn_load(w->writing, &err, &t), 0);
+	assert_int_equal(txn_reopen(t, back, &err), 0);
+	t->epoch += 2; /* another transaction had the guest in between */
+	memcpy(before, w->before, sizeof(before));
+	world_begin(w, t);
+	memcpy(w->before, before, sizeof(before));
+	if (back)
+		world_event(w, (struct event){ .kind = EV_CANCEL });
+	assert_end(w, back ? END_UNDONE : END_DONE);
+	if (back)
+		assert_all_is_before(w);
+	else
+		assert_true(scenarios[which].reached(w));
+	world_wait(w, 10000);
+	world_check_no_holds(w);
+	world_free(w);
+}
+
+static void test_when_stuck_then_taken_up_either_way(void **state)
+{
+	static const struct {
+		int which;
+		enum verb row, undo;
+	} pairs[] = {
+		{ PLUG_CPUS, VERB_CPU_ONLINE, VERB_CPU_DEL },
+		{ UNPLUG_CPUS, VERB_CPU_DEL, VERB_CPU_ONLINE },
+		{ ADD_MEMORY, VERB_DIMM_ADD, VERB_BACKEND_DEL },
+		{ ADD_MEMORY, VERB_MEM_ONLINE, VERB_DIMM_DEL },
+		{ ADD_MEMORY, VERB_MEM_ONLINE, VERB_BACKEND_DEL },
+		{ REMOVE_MEMORY, VERB_DIMM_DEL, VERB_MEM_ONLINE },
+		{ REMOVE_MEMORY, VERB_BACKEND_DEL, VERB_DIMM_ADD },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		takes_up(pairs[i].which, pairs[i].row, pairs[i].undo, true);
+		takes_up(pairs[i].which, pairs[i].row, pairs[i].undo, false);
+	}
+}
+
 static void test_when_an_undo_fails_then_it_stops_there(void **state)
 {
 	struct world *w = failing(PLUG_CPUS, VERB_CPU_ONLINE, VERB_CPU_DEL);
@@ -381,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_when_the_guest_refuses_then_online_again),
 		cmocka_unit_test(test_when_any_row_fails_then_all_is_as_before),
 		cmocka_unit_test(test_when_any_undo_fails_then_stuck_and_nothing_held),
+		cmocka_unit_test(test_when_stuck_then_taken_up_either_way),
 		cmocka_unit_test(test_when_an_undo_fails_then_it_stops_there),
 		cmocka_unit_test(test_when_the_guest_is_silent_then_pending),
 		cmocka_unit_test(test_when_cancelled_while_the_guest_thinks_then_pending),

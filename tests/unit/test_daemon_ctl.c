@@ -251,6 +251,8 @@ static const char *harmless(const char *verb)
 		{ "reload", "" },
 		{ "txn-list", "" },
 		{ "txn-show", "\"txn\": \"t9\"" },
+		{ "txn-resume", "\"txn\": \"t9\"" },
+		{ "txn-undo", "\"txn\": \"t9\"" },
 		{ "txn-forget", "\"txn\": \"t9\"" },
 		{ "vcpus", "\"guest\": \"vm9\", \"count\": 2" },
 		{ "memory", "\"guest\": \"vm9\", \"bytes\": 2" },
