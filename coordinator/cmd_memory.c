@@ -9,11 +9,13 @@
 
 static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
 
-enum { OPT_ADD_DIMM = 0x100, OPT_REMOVE_DIMM, OPT_DEVICE };
+enum { OPT_ADD_DIMM = 0x100, OPT_REMOVE_DIMM, OPT_DEVICE, OPT_BACKEND };
 
 /* clang-format off */
 static const struct argp_option options[] = {
 	{ "add-dimm",    OPT_ADD_DIMM,    "SIZE", 0, "add one DIMM, in the lowest free slot; its id is ls-TXN-SLOT", 1 },
+	{ "backend",     OPT_BACKEND,     "WHAT", 0, "what the new DIMM is made of: ram, memfd or file=PATH; then, with commas between, share, prealloc, "
+	                                             "hugepages=2M (memfd), nodes=0-1, policy=bind|preferred|interleave", 1 },
 	{ "remove-dimm", OPT_REMOVE_DIMM, "ID",   0, "take this DIMM offline and remove it; its slot's number will do", 1 },
 	{ "device",      OPT_DEVICE,      "ID",   0, "SIZE is that of this virtio-mem device", 1 },
 	{ 0 }
@@ -51,6 +53,19 @@ static void take(struct cli *cli, enum wish_kind kind, const char *device)
 	cli->wish.kind = kind;
 }
 
+static void take_backing(struct cli *cli, const char *text)
+{
+	struct ls_err err;
+
+	if (strlen(text) >= sizeof(cli->wish.backing))
+		cli_bad_option(cli, "--backend: \"%.80s...\" is too long", text);
+	else
+		snprintf(cli->wish.backing, sizeof(cli->wish.backing), "%s", text);
+	/* Where lockstepd has the guest, it says which folders. */
+	if (backing_parse(text, &err, &(struct backing){ 0 }) < 0)
+		cli_bad_option(cli, "%s", err.text);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct cli *cli = state->input;
@@ -61,6 +76,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		take(cli, WISH_DIMM_ADD, "");
 		if (cli_size(arg, &err, &cli->wish.value) < 0)
 			cli_bad_option(cli, "--add-dimm: %s", err.text);
+		return 0;
+	case OPT_BACKEND:
+		take_backing(cli, arg);
 		return 0;
 	case OPT_REMOVE_DIMM:
 		take(cli, WISH_DIMM_REMOVE, arg);
@@ -76,7 +94,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp memory_argp = {
 	.options = options,
 	.parser = parse,
-	.args_doc = "GUEST SIZE\nGUEST --device ID SIZE\nGUEST --add-dimm SIZE\n"
+	.args_doc = "GUEST SIZE\nGUEST --device ID SIZE\n"
+		    "GUEST --add-dimm SIZE [--backend WHAT]\n"
 		    "GUEST --remove-dimm ID",
 	.doc = "Make it SIZE of memory (1536M, 2G), boot memory included, plugged and online; or "
 	       "change one device of it.\v"
@@ -85,7 +104,8 @@ static const struct argp memory_argp = {
 	       "virtio-mem devices shrink first, whole DIMMs go for the rest. A size that the "
 	       "devices cannot make is refused with the nearest that they can.\n\n"
 	       "With --add-dimm, --remove-dimm or --device nothing but that device is touched; "
-	       "\"lockstep status\" names them.\n\n"
+	       "\"lockstep status\" names them. Files may be in " BACKING_FOLDERS
+	       ", or where lockstepd's configuration says.\n\n"
 	       "More than the guest's kernel has room to describe is refused: it needs 1/64 of "
 	       "it, free and not movable.\n\n"
 	       "All or nothing, as \"lockstep vcpus\".",
@@ -99,6 +119,10 @@ static int parse_wish(struct cli *cli, struct ls_err *err)
 
 	if (w->kind == WISH_VCPUS) /* no option has said otherwise */
 		w->kind = WISH_MEMORY;
+	if (w->backing[0] && w->kind != WISH_DIMM_ADD)
+		return ls_err_set(err, -EINVAL, "--backend is for --add-dimm");
+	if (!cli->daemon && wish_allowed(w, BACKING_FOLDERS, err) < 0)
+		return -EPERM;
 	if (cli->n_args > sized)
 		return ls_err_set(err, -EINVAL, "memory: \"%s\" is too much", cli->args[sized]);
 	if (!sized)

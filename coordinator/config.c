@@ -31,6 +31,7 @@ static const struct config defaults = {
 #define X(field, key, unit, otherwise, lo, hi, help) .field = (otherwise),
 	CONFIG_LIMITS(X)
 #undef X
+		.folders = BACKING_FOLDERS,
 };
 
 /**
@@ -117,6 +118,27 @@ static int set_access(struct parse *p, const char *key, const char *value, struc
 	return ls_err_set(err, -EINVAL, "unknown; known are read, hotplug, migrate, admin");
 }
 
+static int set_folders(struct parse *p, const char *key, const char *value, struct ls_err *err)
+{
+	char *at, *save = NULL, list[CONFIG_FOLDERS_BYTES];
+
+	if (strcmp(key, "folders"))
+		return ls_err_set(err, -EINVAL, "unknown; known is folders");
+	if (once(p, (unsigned)N_LIMITS + ACCESS_COUNT, err) < 0)
+		return -EINVAL;
+	if (strlen(value) >= sizeof(list))
+		return ls_err_set(err, -EINVAL, "more than %zu bytes", sizeof(list) - 1);
+	strcpy(list, value);
+	for (at = strtok_r(list, " ", &save); at; at = strtok_r(NULL, " ", &save))
+		if (!backing_path_ok(at) || !at[1] || at[strlen(at) - 1] == '/')
+			return ls_err_set(err, -EINVAL,
+					  "\"%.80s\" is no folder's path: absolute, no \"..\", no "
+					  "\"/\" at the end",
+					  at);
+	strcpy(p->conf.folders, value);
+	return 0;
+}
+
 static int on_key(void *arg, const char *section, const char *key, const char *value,
 		  struct ls_err *err)
 {
@@ -124,7 +146,10 @@ static int on_key(void *arg, const char *section, const char *key, const char *v
 		return set_limit(arg, key, value, err);
 	if (!strcmp(section, "access"))
 		return set_access(arg, key, value, err);
-	return ls_err_set(err, -EINVAL, "no such section; there are [lockstepd] and [access]");
+	if (!strcmp(section, "memory"))
+		return set_folders(arg, key, value, err);
+	return ls_err_set(err, -EINVAL,
+			  "no such section; there are [lockstepd], [access] and [memory]");
 }
 
 int config_load(const char *path, struct ls_err *err, struct config *ret_conf)

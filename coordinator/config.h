@@ -8,13 +8,19 @@
  *
  *	[access]
  *	hotplug = alice @operators
+ *
+ *	[memory]
+ *	folders = /dev/hugepages /srv/guests
  */
 #ifndef COORDINATOR_CONFIG_H
 #define COORDINATOR_CONFIG_H
 
 #include "access.h"
+#include "core/backing.h"
 
 #define CONFIG_FILE "/etc/lockstep/lockstepd.conf"
+
+#define CONFIG_FOLDERS_BYTES 1024
 
 enum config_unit { CONFIG_COUNT, CONFIG_MS };
 
@@ -37,13 +43,15 @@ enum config_unit { CONFIG_COUNT, CONFIG_MS };
 
 /**
  * struct config - All of it, with defaults where the file says nothing
- * @access: who may what
+ * @access:  who may what
+ * @folders: where the files of DIMMs may be; none if it is empty
  */
 struct config {
 #define X(field, key, unit, otherwise, lo, hi, help) unsigned field;
 	CONFIG_LIMITS(X)
 #undef X
 	struct access access;
+	char folders[CONFIG_FOLDERS_BYTES];
 };
 
 /**

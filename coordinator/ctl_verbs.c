@@ -141,7 +141,9 @@ static void wish(struct qmp_call *call, struct json_object *args, struct daemon 
 	if (!l)
 		return;
 	wish_from_json(kind, args, &job.wish);
-	r = lane_ask(l, &job, &err, id);
+	r = wish_allowed(&job.wish, d->config.folders, &err);
+	if (!r)
+		r = lane_ask(l, &job, &err, id);
 	if (r < 0) {
 		ctl_fail(call, r, &err);
 		return;
@@ -328,6 +330,7 @@ static const struct qmp_field cpu_online_fields[] = {
 #define balloon_fields memory_fields
 static const struct qmp_field dimm_add_fields[] = {
 	GUEST, TIMEOUT, { "bytes", QMP_INT, false, 0, INT64_MAX, 0, "of the DIMM" },
+	{ "backend", QMP_STRING, true, 0, BACKING_TEXT_BYTES - 1, 0, "what it is made of" },
 };
 static const struct qmp_field dimm_remove_fields[] = { GUEST, TIMEOUT, DEVICE };
 static const struct qmp_field memory_resize_fields[] = {

@@ -4,6 +4,7 @@
  *
  * hv.c        a guest's life: connections, process, events
  * hv_process.c the process behind the monitor, and the proof of its death
+ * hv_backend.c what a DIMM's memory is made of
  * hv_batch.c  several commands as one request
  * hv_qmp.c    the verbs that QEMU answers; hv_guest.c those that the agent answers
  * hv_lease.c  the lease on what the agent holds for a transaction
@@ -117,6 +118,9 @@ sd_event_source *hv_after(struct hv *hv, uint64_t ms, sd_event_time_handler_t fn
 /* hv_process.c; connected: -ESHUTDOWN if it is not the QEMU that it was */
 int process_connected(struct hv *hv, struct ls_err *err);
 void process_monitor_lost(struct hv *hv);
+
+/* hv_backend.c: arguments of object-add for a DIMM made of @backing. */
+struct json_object *backend_args(const char *backing, const char *id, uint64_t size);
 
 /* hv_batch.c */
 struct batch *batch_new(struct hv *hv, hv_reply_fn fn, void *arg);

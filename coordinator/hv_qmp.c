@@ -77,7 +77,7 @@ static void memory_item(struct hv *hv, const struct hv_request *rq, unsigned ite
 	switch (rq->verb) {
 	case VERB_BACKEND_ADD:
 		batch_add(b, &hv->monitor, "object-add",
-			  qmp_args_object_add_ram(it->backend, (int64_t)it->size, false));
+			  backend_args(rq->t->backing, it->backend, it->size));
 		break;
 	case VERB_BACKEND_DEL:
 		batch_add(b, &hv->monitor, "object-del", qmp_args_id(it->backend));
@@ -110,8 +110,7 @@ static void mirror(struct hv *hv, const struct hv_request *rq, struct batch *b)
 
 		if (m->kind != VM_DIMM || !m->plugged || vm_mem_by_id(dst, m->id))
 			continue;
-		batch_add(b, &hv->monitor, "object-add",
-			  qmp_args_object_add_ram(m->backend, (int64_t)m->max, false));
+		batch_add(b, &hv->monitor, "object-add", backend_args("", m->backend, m->max));
 		dimm_add(hv, b, m->id, m->backend, m->slot, m->addr);
 	}
 }

@@ -108,6 +108,8 @@ void wish_from_json(enum wish_kind kind, struct json_object *args, struct wish *
 		numbers_add(&ret_wish->which,
 			    (unsigned)json_object_get_int(json_object_array_get_idx(list, i)) %
 				    LS_CPUS_MAX);
+	snprintf(ret_wish->backing, sizeof(ret_wish->backing), "%s",
+		 qmp_get_str(args, "backend", ""));
 	if (k->device)
 		snprintf(ret_wish->device, sizeof(ret_wish->device), "%s",
 			 qmp_get_str(args, "device", ""));
@@ -119,6 +121,8 @@ void wish_to_json(const struct wish *w, struct json_object *args)
 	struct json_object *list;
 	unsigned i;
 
+	if (w->backing[0])
+		json_object_object_add(args, "backend", json_object_new_string(w->backing));
 	if (k->device)
 		json_object_object_add(args, "device", json_object_new_string(w->device));
 	if (w->kind == WISH_VCPUS && w->node != NODE_ANY)
@@ -177,6 +181,14 @@ int wish_numbers(const char *text, struct ls_err *err, struct numbers *set)
 			  text);
 }
 
+int wish_allowed(const struct wish *w, const char *folders, struct ls_err *err)
+{
+	struct backing b;
+	int r = backing_parse(w->backing, err, &b);
+
+	return r < 0 ? r : backing_allowed(&b, folders, err);
+}
+
 void wish_txn_id(char *ret_id, size_t len)
 {
 	static unsigned made; /* two of one process and one millisecond */
@@ -223,7 +235,7 @@ int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct 
 	case WISH_CPU_OFFLINE:
 		return plan_cpu(vm, id, &w->which, w->kind == WISH_CPU_ONLINE, err, ret_txn);
 	case WISH_DIMM_ADD:
-		return plan_dimm_add(vm, id, w->value, err, ret_txn);
+		return plan_dimm_add(vm, id, w->value, w->backing, err, ret_txn);
 	case WISH_DIMM_REMOVE:
 		return plan_dimm_remove(vm, id, w->device, err, ret_txn);
 	case WISH_MEMORY_RESIZE:

@@ -31,6 +31,7 @@ enum wish_kind {
  * @node:   WISH_VCPUS: on this NUMA node; NODE_ANY: wherever
  * @which:  what is named instead: slots or guest CPUs
  * @device: of one memory device: its id
+ * @backing: of a new DIMM: see core/backing.h
  */
 struct wish {
 	enum wish_kind kind;
@@ -38,6 +39,7 @@ struct wish {
 	int node;
 	struct numbers which;
 	char device[LS_NAME_BYTES];
+	char backing[BACKING_TEXT_BYTES];
 };
 
 #define WISH_TEXT_BYTES 112
@@ -55,6 +57,14 @@ void wish_text(const struct wish *w, char *buf, size_t len);
  */
 int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct ls_err *err,
 	      struct txn **ret_txn);
+
+/**
+ * wish_allowed() - Whether what a wish names on the host may be used
+ * @folders: where files may be, as for backing_allowed()
+ *
+ * Return: 0, -EINVAL, -EPERM.
+ */
+int wish_allowed(const struct wish *w, const char *folders, struct ls_err *err);
 
 /* A new transaction's id: unique on this host. */
 void wish_txn_id(char *ret_id, size_t len);

@@ -56,6 +56,15 @@ struct json_object *qmp_args_device_add(const char *driver, const char *id,
 /* {"id": id}: for device_del and object-del. */
 struct json_object *qmp_args_id(const char *id);
 
+/**
+ * qmp_args_object_add() - For object-add, of any type
+ * @type:  e.g. "memory-backend-memfd"
+ * @id:    of the new object
+ * @props: more properties: copied member by member; borrowed; may be NULL
+ */
+struct json_object *qmp_args_object_add(const char *type, const char *id,
+					struct json_object *props);
+
 /* For object-add: a memory backend of anonymous memory; with share for virtio-mem and vhost. */
 struct json_object *qmp_args_object_add_ram(const char *id, int64_t size_bytes, bool share);
 

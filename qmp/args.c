@@ -32,12 +32,12 @@ static void add_bool(struct json_object **obj, const char *key, bool value)
 	add(obj, key, json_object_new_boolean(value));
 }
 
-struct json_object *qmp_args_device_add(const char *driver, const char *id,
-					struct json_object *props)
+static struct json_object *made(const char *what, const char *type, const char *id,
+				struct json_object *props)
 {
 	struct json_object *args = json_object_new_object();
 
-	add_str(&args, "driver", driver);
+	add_str(&args, what, type);
 	add_str(&args, "id", id);
 	if (!props)
 		return args;
@@ -45,6 +45,17 @@ struct json_object *qmp_args_device_add(const char *driver, const char *id,
 		add(&args, key, json_object_get(value));
 	}
 	return args;
+}
+
+struct json_object *qmp_args_device_add(const char *driver, const char *id,
+					struct json_object *props)
+{
+	return made("driver", driver, id, props);
+}
+
+struct json_object *qmp_args_object_add(const char *type, const char *id, struct json_object *props)
+{
+	return made("qom-type", type, id, props);
 }
 
 struct json_object *qmp_args_id(const char *id)

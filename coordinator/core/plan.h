@@ -63,14 +63,14 @@ int plan_cpu(const struct vm *vm, const char *id, const struct numbers *which, b
 	     struct ls_err *err, struct txn **ret_txn);
 
 /**
- * plan_dimm_add() - Add one DIMM of @bytes, in the lowest free slot
+ * plan_dimm_add() - Add one DIMM of @bytes made of @backing, in the lowest free slot
  * plan_dimm_remove() - Remove the DIMM @device: its id or its slot's number
  * plan_mem_resize() - Make the virtio-mem device @device @bytes large
  *
  * Otherwise as plan_vcpus(): nothing but this one device is touched.
  */
-int plan_dimm_add(const struct vm *vm, const char *id, uint64_t bytes, struct ls_err *err,
-		  struct txn **ret_txn);
+int plan_dimm_add(const struct vm *vm, const char *id, uint64_t bytes, const char *backing,
+		  struct ls_err *err, struct txn **ret_txn);
 int plan_dimm_remove(const struct vm *vm, const char *id, const char *device, struct ls_err *err,
 		     struct txn **ret_txn);
 int plan_mem_resize(const struct vm *vm, const char *id, const char *device, uint64_t bytes,

@@ -89,19 +89,38 @@ static int check_dimm(const struct vm *vm, int slot, uint64_t bytes, struct ls_e
 	return 0;
 }
 
-int plan_dimm_add(const struct vm *vm, const char *id, uint64_t bytes, struct ls_err *err,
-		  struct txn **ret_txn)
+static int check_backing(const struct vm *vm, const char *text, uint64_t bytes, struct ls_err *err)
+{
+	struct backing b;
+	int r = backing_parse(text, err, &b);
+
+	if (r < 0)
+		return r;
+	if (b.hugepage && bytes % b.hugepage)
+		return no_multiple(bytes, b.hugepage, mem_plan_room(vm),
+				   "it is to be whole huge pages", err);
+	return 0;
+}
+
+int plan_dimm_add(const struct vm *vm, const char *id, uint64_t bytes, const char *backing,
+		  struct ls_err *err, struct txn **ret_txn)
 {
 	struct mem_plan p = { .vm = vm, .id = id };
 	int slot = mem_plan_slot(vm), r = check_dimm(vm, slot, bytes, err);
 
 	*ret_txn = NULL;
+	if (!r)
+		r = check_backing(vm, backing, bytes, err);
 	if (r < 0)
 		return r;
 	p.wish = mem_plan_now(vm) + bytes;
 	mem_plan_dimm(&p, slot, bytes);
 	r = mem_plan_headroom(&p, mem_plan_now(vm), err);
-	return r < 0 ? r : mem_plan_txn(&p, true, err, ret_txn);
+	if (!r)
+		r = mem_plan_txn(&p, true, err, ret_txn);
+	if (!r)
+		snprintf((*ret_txn)->backing, sizeof((*ret_txn)->backing), "%s", backing);
+	return r;
 }
 
 /* ---- a DIMM goes --------------------------------------------------------- */

@@ -17,6 +17,7 @@
  *	items N
  *	item KIND SLOT SIZE GOAL ID BACKEND        N times; "-" stands for an empty id
  *	before ROW LEVEL ...                       for each row that was entered
+ *	backing TEXT                               if it is not plain memory
  *	migrate ...                                only for OP_MIGRATE
  *	reason CODE TEXT
  *	end NAME                                   "open" until it is over
@@ -135,6 +136,8 @@ int txn_save(const struct txn *t, char *buf, size_t len)
 	    t->walk.rollback, t->crossed, t->entered);
 	put_items(&o, t);
 	put_before(&o, t);
+	if (t->backing[0])
+		put(&o, "backing %s\n", value(&o, t->backing, "\n"));
 	if (t->mig)
 		put_migrate(&o, t->mig);
 	put(&o, "reason %d ", t->reason.code);
@@ -323,6 +326,18 @@ static void get_before(struct in *in, struct txn *t)
 	}
 }
 
+/* What is on record goes to QEMU: it is held against the same list as a request. */
+static void get_backing(struct in *in, struct txn *t)
+{
+	struct backing b;
+
+	if (in->bad || strncmp(in->at, "\nbacking ", strlen("\nbacking ")))
+		return;
+	expect(in, "\nbacking");
+	text(in, "\n", t->backing, sizeof(t->backing));
+	in->bad |= t->op != OP_MEMORY || backing_parse(t->backing, NULL, &b) < 0;
+}
+
 static void get_online(struct in *in, bool *online)
 {
 	char hex[LS_CPUS_MAX / 4 + 1] = "";
@@ -377,6 +392,7 @@ static void get_all(struct in *in, const char *record, struct txn *t)
 {
 	get_items(in, t);
 	get_before(in, t);
+	get_backing(in, t);
 	if (t->mig)
 		get_migrate(in, t->mig);
 	expect(in, "\nreason");

@@ -17,6 +17,7 @@
 #include <lockstep/limits.h>
 #include <lockstep/step.h>
 
+#include "backing.h"
 #include "vm.h"
 
 #define TXN_ROWS_MAX   16
@@ -117,6 +118,7 @@ struct table;
  * @loaded:   from a record: its holds may still be held
  * @end:      END_NONE until the outcome is known; holds may still be held then
  * @reason:   in words, for every end but END_DONE
+ * @backing:  of OP_MEMORY: what a DIMM that it makes is made of; empty: plain memory
  * @mig:      NULL unless OP_MIGRATE
  */
 struct txn {
@@ -133,6 +135,7 @@ struct txn {
 	bool crossed, loaded;
 	enum txn_end end;
 	struct ls_err reason;
+	char backing[BACKING_TEXT_BYTES];
 	struct txn_migrate *mig;
 };
 

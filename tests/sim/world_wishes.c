@@ -68,7 +68,7 @@ int world_dimm_add(struct world *w, uint64_t bytes, struct ls_err *err)
 	int r;
 
 	world_look(w, SIDE_SRC, &vm);
-	r = plan_dimm_add(&vm, name_txn(w), bytes, err, &t);
+	r = plan_dimm_add(&vm, name_txn(w), bytes, "", err, &t);
 	vm_done(&vm);
 	return start(w, r, t);
 }

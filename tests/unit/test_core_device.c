@@ -20,7 +20,7 @@ static void assert_no_dimm(const struct vm *vm, uint64_t bytes, int code, const 
 	struct ls_err err = { 0 };
 	struct txn *t = (struct txn *)1;
 
-	assert_refusal(plan_dimm_add(vm, "x", bytes, &err, &t), code, &err, words);
+	assert_refusal(plan_dimm_add(vm, "x", bytes, "", &err, &t), code, &err, words);
 	assert_null(t);
 }
 
@@ -52,11 +52,12 @@ static void test_when_a_dimm_is_added_then_only_that(void **state)
 	struct txn *t;
 
 	(void)state;
-	assert_int_equal(plan_dimm_add(&vm, "tx", 256 * MIB, &err, &t), 0);
+	assert_int_equal(plan_dimm_add(&vm, "tx", 256 * MIB, "memfd,share", &err, &t), 0);
 	assert_int_equal(t->n, 1);
 	assert_item(t, 0, 1, "ls-tx-1", 1);
 	assert_string_equal(t->items[0].backend, "ls-tx-1-mem");
 	assert_int_equal(t->items[0].size, 256 * MIB);
+	assert_string_equal(t->backing, "memfd,share");
 	assert_int_equal(t->walk.dir, STEP_UP);
 	txn_free(t);
 	vm_done(&vm);
@@ -78,6 +79,23 @@ static void test_when_a_dimm_cannot_be_had_then_said_what_can(void **state)
 	assert_no_dimm(&vm, 512 * MIB, -ENOMEM, WORDS("describe 256 MiB", "at most 1536 MiB"));
 	has_dimm(&vm, "d1", 1, 512 * MIB);
 	assert_no_dimm(&vm, 128 * MIB, -ENOSPC, WORDS("no DIMM slot is free", "2 of them"));
+	vm_done(&vm);
+}
+
+/* A backing that there is not, and a size that is not whole huge pages of it. */
+static void test_when_the_backing_is_wrong_then_refused(void **state)
+{
+	struct vm vm = devices();
+	struct ls_err err = { 0 };
+	struct txn *t;
+
+	(void)state;
+	assert_refusal(plan_dimm_add(&vm, "x", 128 * MIB, "tape", &err, &t), -EINVAL, &err,
+		       WORDS("tape", "memfd"));
+	assert_null(t);
+	assert_refusal(plan_dimm_add(&vm, "x", 128 * MIB, "memfd,hugepages=1G", &err, &t), -EINVAL,
+		       &err, WORDS("whole huge pages", "1024 MiB can be had"));
+	assert_null(t);
 	vm_done(&vm);
 }
 
@@ -164,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_when_a_dimm_is_added_then_only_that),
 		cmocka_unit_test(test_when_a_dimm_cannot_be_had_then_said_what_can),
+		cmocka_unit_test(test_when_the_backing_is_wrong_then_refused),
 		cmocka_unit_test(test_when_a_dimm_is_removed_then_only_that),
 		cmocka_unit_test(test_when_a_dimm_cannot_go_then_said_why),
 		cmocka_unit_test(test_when_a_device_is_resized_then_only_that),

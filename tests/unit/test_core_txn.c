@@ -296,9 +296,28 @@ static void test_when_the_buffer_is_too_small_then_said(void **state)
 	txn_free(t);
 }
 
+/* What a DIMM is made of is kept; a record that names what is not on the list is refused. */
+static void test_when_a_dimm_is_made_of_something_then_kept_and_checked(void **state)
+{
+	struct txn *t = half_way(OP_MEMORY, true), *back = NULL;
+	struct ls_err err;
+
+	(void)state;
+	strcpy(t->backing, "file=/dev/shm,share");
+	assert_true(txn_save(t, record, sizeof(record)) > 0);
+	assert_int_equal(txn_load(record, &err, &back), 0);
+	assert_string_equal(back->backing, "file=/dev/shm,share");
+	txn_free(back);
+	strcpy(t->backing, "file=/dev/shm/../mem");
+	assert_true(txn_save(t, record, sizeof(record)) > 0);
+	assert_int_equal(txn_load(record, &err, &back), -EPROTO);
+	txn_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_when_a_dimm_is_made_of_something_then_kept_and_checked),
 		cmocka_unit_test(test_when_saved_and_loaded_then_the_same),
 		cmocka_unit_test(test_when_the_guest_is_the_largest_then_it_fits),
 		cmocka_unit_test(test_when_cut_short_anywhere_then_refused),

@@ -69,6 +69,23 @@ static void test_when_a_time_has_a_unit_then_it_is_milliseconds(void **state)
 	assert_int_equal(conf.max_queue, 3);
 }
 
+/* Where files may be: the default, a list, nowhere; and what is no folder. */
+static void test_when_folders_are_given_then_those_and_no_others(void **state)
+{
+	(void)state;
+	assert_int_equal(load(""), 0);
+	assert_string_equal(conf.folders, BACKING_FOLDERS);
+	assert_int_equal(load("[memory]\nfolders = /srv/a /srv/b\n"), 0);
+	assert_string_equal(conf.folders, "/srv/a /srv/b");
+	assert_int_equal(load("[memory]\nfolders =\n"), 0);
+	assert_string_equal(conf.folders, "");
+	assert_refused("[memory]\nfolder = /srv\n", "2", "known is folders");
+	assert_refused("[memory]\nfolders = /\n", "2", "no folder's path");
+	assert_refused("[memory]\nfolders = /srv srv\n", "2", "\"srv\" is no folder's path");
+	assert_refused("[memory]\nfolders = /srv/../etc\n", "2", "no folder's path");
+	assert_refused("[memory]\nfolders = /a\nfolders = /b\n", "3", "a second time");
+}
+
 /* Each mistake with its line; the configuration that was is the one that is. */
 static void test_when_a_line_is_wrong_then_it_is_named_and_nothing_changes(void **state)
 {
@@ -158,6 +175,7 @@ static void test_when_a_client_connects_then_the_kernel_says_who(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_when_folders_are_given_then_those_and_no_others),
 		cmocka_unit_test(test_when_the_file_is_empty_then_all_defaults_hold),
 		cmocka_unit_test(test_when_a_time_has_a_unit_then_it_is_milliseconds),
 		cmocka_unit_test(test_when_a_line_is_wrong_then_it_is_named_and_nothing_changes),

@@ -32,7 +32,7 @@ static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 		{ .kind = WISH_MEMORY, .value = UINT64_C(3) << 30 },
 		{ .kind = WISH_CPU_ONLINE, .which = { 2, { [3] = true, [7] = true } } },
 		{ .kind = WISH_CPU_OFFLINE, .which = { 1, { [LS_CPUS_MAX - 1] = true } } },
-		{ .kind = WISH_DIMM_ADD, .value = UINT64_C(1) << 30 },
+		{ .kind = WISH_DIMM_ADD, .value = UINT64_C(1) << 30, .backing = "memfd,share" },
 		{ .kind = WISH_BALLOON, .value = 512 << 20 },
 		{ .kind = WISH_DIMM_REMOVE, .device = "ls-x-0" },
 		{ .kind = WISH_MEMORY_RESIZE, .value = 4096, .device = "vmem0" },
@@ -51,6 +51,7 @@ static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 			assert_int_equal(got.node, sent[i].node);
 		assert_memory_equal(&got.which, &sent[i].which, sizeof(got.which));
 		assert_string_equal(got.device, sent[i].device);
+		assert_string_equal(got.backing, sent[i].backing);
 		json_object_put(o);
 	}
 }

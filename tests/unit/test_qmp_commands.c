@@ -339,6 +339,8 @@ static void test_when_arguments_are_built_then_they_read_as_qemu_wants_them(void
 		{ qmp_args_device_add("pc-dimm", "d1", NULL),
 		  "{\"driver\":\"pc-dimm\",\"id\":\"d1\"}" },
 		{ qmp_args_id("cpu4"), "{\"id\":\"cpu4\"}" },
+		{ qmp_args_object_add("memory-backend-memfd", "m1", NULL),
+		  "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"m1\"}" },
 		{ qmp_args_object_add_ram("m1", 134217728, false),
 		  "{\"qom-type\":\"memory-backend-ram\",\"id\":\"m1\",\"size\":134217728}" },
 		{ qmp_args_object_add_ram("m1", 1, true),
