@@ -118,6 +118,10 @@ $(B)/interleave: $(call obj,$(wildcard tests/interleave/*.c) $(AGENT_SRC) tests/
 	$(Q)$(CC) $(SAN) -no-pie -pthread -o $@ $(addprefix -Wl$(comma)--wrap=,$(TAKEN)) $^ \
 		$(call pc,--libs,$(PKGS))
 
+$(B)/sim: $(call obj,$(wildcard tests/sim/*.c) $(CORE_SRC))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^
+
 unit-build: $(UNIT)
 unit: $(if $(T),$(B)/unit/$(T),$(UNIT))
 	$(Q)for t in $^; do $$t || exit 1; done

@@ -13,15 +13,36 @@
 
 #define STEPS_MAX 20000 /* of one transaction: more is a loop */
 #define TIME_MAX  1800000
+#define STILL_MS  50 /* between two looks at whether a guest goes on */
 
 void world_say(struct world *w, const char *fmt, ...)
 {
-	size_t at = strlen(w->trace);
+	size_t left = sizeof(w->trace) - w->trace_len;
 	va_list ap;
+	int n;
 
 	va_start(ap, fmt);
-	vsnprintf(w->trace + at, sizeof(w->trace) - at, fmt, ap);
+	n = vsnprintf(w->trace + w->trace_len, left, fmt, ap);
 	va_end(ap);
+	w->trace_len += (size_t)n < left ? (size_t)n : left - 1;
+	if (w->seams && w->trace[w->trace_len - 1] == '\n') {
+		w->trace[w->trace_len - 1] = '\0';
+		w->seams->said(w, true, w->trace);
+		w->trace_len = 0;
+	}
+}
+
+void world_happens(struct world *w, const char *fmt, ...)
+{
+	char line[200];
+	va_list ap;
+
+	if (!w->seams)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	w->seams->said(w, false, line);
 }
 
 void world_fail(const struct world *w, const char *fmt, ...)
@@ -48,6 +69,8 @@ void world_record(const struct world *w, struct txn **ret_txn)
 void world_later(struct world *w, uint64_t in_ms, struct later l)
 {
 	assert(w->n_later < W_LATER);
+	if (w->seams && !l.exact)
+		in_ms = w->seams->ms(w, in_ms);
 	l.at_ms = w->now_ms + in_ms;
 	l.number = ++w->number;
 	w->later[w->n_later++] = l;
@@ -88,6 +111,29 @@ void world_bury(struct world *w)
 	w->timer_ms = 0;
 }
 
+enum side world_guest_side(const struct world *w)
+{
+	const struct w_qemu *dst = &w->qemu[SIDE_DST];
+	bool there = dst->run == VM_RUNNING ||
+		     (w->qemu[SIDE_SRC].run == VM_GONE && dst->mig == MIG_COMPLETED);
+
+	return there ? SIDE_DST : SIDE_SRC;
+}
+
+/* Return: false while the guest stands still: it goes on with this later. */
+static bool guest_can(struct world *w, struct later *l)
+{
+	if (!l->guest)
+		return true;
+	l->side = world_guest_side(w);
+	if (w->qemu[l->side].run == VM_RUNNING)
+		return true;
+	l->exact = true;
+	if (w->qemu[l->side].run != VM_GONE)
+		world_later(w, STILL_MS, *l);
+	return false;
+}
+
 /* One entry of the queue, or the timer, whichever comes first. Return: false when none. */
 static bool step(struct world *w, uint64_t until_ms)
 {
@@ -104,8 +150,9 @@ static bool step(struct world *w, uint64_t until_ms)
 	} else {
 		l = w->later[i];
 		w->later[i] = w->later[--w->n_later];
-		w->now_ms = l.at_ms;
-		l.fn(w, &l);
+		w->now_ms = l.at_ms > w->now_ms ? l.at_ms : w->now_ms; /* a clock may have jumped */
+		if (guest_can(w, &l))
+			l.fn(w, &l);
 	}
 	world_check(w);
 	return true;
@@ -113,15 +160,16 @@ static bool step(struct world *w, uint64_t until_ms)
 
 enum txn_end world_run(struct world *w)
 {
+	uint64_t began_ms = w->now_ms;
 	enum txn_end end;
 
 	w->steps = 0;
 	while (!w->over && !w->dead) {
 		if (!step(w, UINT64_MAX))
 			world_fail(w, "it waits for ever");
-		if (++w->steps > STEPS_MAX || w->now_ms > TIME_MAX)
+		if (++w->steps > STEPS_MAX || w->now_ms > began_ms + TIME_MAX)
 			world_fail(w, "it does not end: %u steps, %llu ms", w->steps,
-				   (unsigned long long)w->now_ms);
+				   (unsigned long long)(w->now_ms - began_ms));
 	}
 	end = w->over ? w->t->end : END_NONE;
 	world_bury(w);
@@ -134,23 +182,30 @@ void world_wait(struct world *w, uint64_t ms)
 
 	while (step(w, until_ms))
 		;
-	w->now_ms = until_ms;
+	w->now_ms = until_ms > w->now_ms ? until_ms : w->now_ms;
+}
+
+static void begin(struct world *w, struct txn *t)
+{
+	w->t = t;
+	w->over = w->dead = false;
+	w->actions = w->asks = w->writes = 0;
+	w->e = engine_new(t, w->now_ms, w->deadline_ms);
+	assert(w->e);
+	world_forget_view(&w->old);
+	for (int side = 0; w->seams && side < SIDE_COUNT; side++)
+		world_look(w, (enum side)side, &w->old.vm[side]);
+	world_drain(w);
 }
 
 void world_begin(struct world *w, struct txn *t)
 {
 	memcpy(w->before, w->qemu, sizeof(w->before));
-	w->t = t;
-	w->over = w->dead = false;
-	w->actions = w->asks = w->writes = 0;
-	w->e = engine_new(t, w->now_ms, 0);
-	assert(w->e);
-	world_drain(w);
+	begin(w, t);
 }
 
 bool world_restart(struct world *w, bool take_back)
 {
-	struct w_qemu before[SIDE_COUNT];
 	struct txn *t;
 
 	w->crash_at = w->cancel_at = w->lose_at = w->fail_write = w->fault_at = 0;
@@ -158,9 +213,7 @@ bool world_restart(struct world *w, bool take_back)
 		return false;
 	world_record(w, &t);
 	world_say(w, "another takes over%s\n", take_back ? ", and takes it back" : "");
-	memcpy(before, w->before, sizeof(before));
-	world_begin(w, t);
-	memcpy(w->before, before, sizeof(before));
+	begin(w, t);
 	if (take_back)
 		world_event(w, (struct event){ .kind = EV_CANCEL });
 	return true;
@@ -199,7 +252,8 @@ struct world *world_new(void)
 void world_free(struct world *w)
 {
 	world_bury(w);
-	world_forget_view(w);
+	world_forget_view(&w->view);
+	world_forget_view(&w->old);
 	free(w);
 }
 

@@ -27,14 +27,21 @@
 #define W_BOOT	   (512 * W_MIB)
 #define W_LEASE_MS 5000
 
+/* How the guest takes being asked for a device. */
+enum w_mood { GUEST_GIVES, GUEST_REFUSES, GUEST_SILENT, GUEST_LATE };
+
 struct w_cpu {
 	bool plugged, removing, refused, fixed;
 	bool present, device, kernel;
 	char id[LS_NAME_BYTES];
+	enum w_mood mood;
+	unsigned asked; /* how often the agent was: the last request is the last to be done */
+	bool busy, goal;
 };
 
 struct w_mem {
 	bool exists, plugged, removing, refused;
+	enum w_mood mood;
 	enum vm_mem_kind kind;
 	int slot;
 	char id[LS_NAME_BYTES], backend[LS_NAME_BYTES];
@@ -47,6 +54,7 @@ struct w_mem {
  * struct w_qemu - One QEMU, and the guest that is in it
  * @run:        VM_GONE: the process has ended
  * @ran:        it has run a guest since the test began
+ * @boots_until: until then the guest only starts
  * @lock:       transaction in the agent's hotplug lock; @lock_until: its lease
  * @window:     the same of the migration window; @forced: CPUs that it brought online
  */
@@ -63,10 +71,8 @@ struct w_qemu {
 	char lock[LS_TXN_BYTES], window[LS_TXN_BYTES];
 	uint64_t lock_until, window_until;
 	bool forced[W_CPUS];
+	uint64_t boots_until;
 };
-
-/* How the guest takes being asked for a device. */
-enum w_mood { GUEST_GIVES, GUEST_REFUSES, GUEST_SILENT };
 
 /* What becomes of one reply. */
 enum w_reply {
@@ -76,6 +82,8 @@ enum w_reply {
 	REPLY_FALSE_ERROR, /* done, the reply says error */
 	REPLY_FALSE_OK,	   /* not done, the reply says good */
 	REPLY_ERROR,	   /* not done, the reply says so */
+	REPLY_DROPPED,	   /* not done, the connection breaks before it got there */
+	REPLY_TWICE,	   /* done, and said twice */
 	REPLY_COUNT
 };
 
@@ -86,16 +94,30 @@ typedef void (*later_fn)(struct world *w, const struct later *l);
 /**
  * struct later - Something that will happen
  * @coordinator: it dies with the coordinator; @line: it dies with its connections, too
+ * @guest:       it is the guest's doing: not while that stands still, and wherever it is
+ * @exact:       it takes as long in every world: a lease, a fault
  */
 struct later {
 	uint64_t at_ms, number;
 	later_fn fn;
-	bool coordinator, line;
+	bool coordinator, line, exact, guest;
 	int side;
 	unsigned item;
 	uint64_t level;
 	uint32_t req;
 	struct ls_err err;
+};
+
+/**
+ * struct w_seams - What the simulation hangs into the world
+ * @ms:     how long something takes this time that usually takes @usual_ms
+ * @action: the engine wants this done; faults that wait for it strike now
+ * @said:   a line of the story; @coordinator: of the coordinator, else of the world
+ */
+struct w_seams {
+	uint64_t (*ms)(struct world *w, uint64_t usual_ms);
+	void (*action)(struct world *w, const struct action *a);
+	void (*said)(struct world *w, bool coordinator, const char *line);
 };
 
 /**
@@ -109,17 +131,29 @@ struct later {
  * @fail_write:  this record cannot be written; @fail_writes: none can from then on
  * @fault_at:    this request gets @fault as its reply
  * @fail_verb:   every request for one of these does nothing and says so
- * @mood:        of the guest, when asked for a device
+ * @mood:        of the guest, when asked for a device that has no mood of its own
  * @lazy:        the guest never follows a virtio-mem request, or a balloon, beyond this many
  *               bytes; 0 it does
  * @no_hints:    nobody tells the coordinator that something happened
  * @silent_from, @silent_until: per side, time in which QEMU answers nobody
  * @agent:       kind of it
  *
+ * Those that strike once, at the action that is carried out next:
+ * @crash_now:   the coordinator is gone after it
+ * @reply_now:   what becomes of its reply
+ * @gate_ms:     the destination answers nobody for so long from pre-switchover on
+ * @write_now:   it cannot be written; @look_ms: its answer takes so much longer
+ *
+ * @seams:       of a simulation; NULL in unit tests
+ * @seams_arg:   whose they are
+ * @deadline_ms: of the next transaction, on the world's clock; 0 none
+ *
  * What it keeps:
  * @disk:        the record that a restart finds; empty none
  * @actions, @asks, @writes: how many there were
- * @kept_a_hold: a fault kept one from being given back
+ * @kept_a_hold: a fault kept one from being given back; @unrecorded: a record from disk
+ * @touched:     CPUs that the guest's user has switched himself
+ * @killed:      per side, its end was none of the coordinator's doing
  * @most:        actions that one event led to, at most
  * @trace:       what happened, a line each
  */
@@ -130,6 +164,11 @@ struct world {
 	enum verb fail_verb[2];
 	enum w_mood mood;
 	uint64_t lazy;
+	bool crash_now, write_now;
+	enum w_reply reply_now;
+	uint64_t look_ms, deadline_ms, gate_ms;
+	const struct w_seams *seams;
+	void *seams_arg;
 	uint64_t silent_from[SIDE_COUNT], silent_until[SIDE_COUNT];
 	enum vm_agent agent;
 
@@ -143,13 +182,14 @@ struct world {
 	struct engine *e;
 	uint64_t timer_ms;
 	uint32_t look;
-	struct view view;
+	struct view view, old;
 	bool looked, over, dead;
 	unsigned txns;
 	char disk[TXN_RECORD_MAX], writing[TXN_RECORD_MAX];
 	bool written_ahead;
 	unsigned actions, asks, writes, most, steps;
-	bool kept_a_hold;
+	bool kept_a_hold, unrecorded, killed[SIDE_COUNT], touched[W_CPUS];
+	size_t trace_len;
 	char trace[16384];
 };
 
@@ -159,6 +199,7 @@ void world_free(struct world *w);
 
 /* A device that is there, online, and can be unplugged. */
 void world_has_cpu(struct world *w, unsigned slot);
+void world_removes_cpu(struct world *w, unsigned slot, uint64_t in_ms); /* asked for already */
 void world_has_dimm(struct world *w, const char *id, uint64_t size);
 void world_has_virtio_mem(struct world *w, uint64_t size);
 
@@ -193,7 +234,9 @@ void world_check_no_holds(struct world *w);
 void world_check_as_before(struct world *w);
 void world_check_old_is_there(struct world *w);
 
+/* What the coordinator does, and in a simulation what happens around it; both by lines. */
 void world_say(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void world_happens(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A rule does not hold: the run ends here. */
 _Noreturn void world_fail(const struct world *w, const char *fmt, ...)
@@ -241,6 +284,26 @@ void world_wish(struct world *w, const struct scenario *s);
 /* Nobody is there to renew: leases run out; a claim of the dead is broken. */
 void world_forget_the_dead(struct world *w);
 
+/* From outside, at any moment: somebody cancels; all connections break. */
+void world_cancel(struct world *w, uint64_t in_ms);
+void world_lose(struct world *w, uint64_t in_ms);
+
+/* What was to be seen when the transaction began comes again, as the answer to an old look. */
+void world_shows_old(struct world *w, uint64_t in_ms);
+
+/* The rest of what befalls a world (world_harm.c). @before goes along where it has to. */
+void world_reset(struct world *w, uint64_t boot_ms);
+void world_kill(struct world *w, enum side side);
+void world_agent_away(struct world *w, uint64_t ms);
+void world_user_writes(struct world *w, unsigned slot, bool on);
+void world_loses_hold(struct world *w, unsigned which);
+void world_rival(struct world *w, unsigned which, uint64_t ms);
+void world_migration_fails(struct world *w);
+void world_clock_jumps(struct world *w, uint64_t ms);
+
+/* Where the guest is: the source, until it runs at the destination or that is all there is. */
+enum side world_guest_side(const struct world *w);
+
 /* Between the files of the world. */
 void world_event(struct world *w, struct event ev);
 void world_drain(struct world *w);
@@ -249,11 +312,12 @@ void world_bury(struct world *w);
 void world_forget(struct world *w, bool line_only);
 void world_record(const struct world *w, struct txn **ret_txn);
 bool world_is_silent(const struct world *w, enum side side);
-void world_forget_view(struct world *w);
+void world_forget_view(struct view *v);
 void world_later(struct world *w, uint64_t in_ms, struct later l);
 void world_changed(struct world *w);
 int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
 int guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
+void guest_drops_window(struct w_qemu *q);
 int migration_ask(struct world *w, enum verb verb, enum side side);
 void guest_follows_balloon(struct world *w, const struct later *l);
 void guest_takes_virtio_mem(struct world *w, const struct later *l);

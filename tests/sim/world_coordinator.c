@@ -60,6 +60,17 @@ static void on_reply(struct world *w, const struct later *l)
 	world_event(w, (struct event){ .kind = EV_REPLY, .req = l->req, .err = l->err });
 }
 
+void world_cancel(struct world *w, uint64_t in_ms)
+{
+	world_later(w, in_ms,
+		    (struct later){ .fn = on_cancel, .coordinator = true, .exact = true });
+}
+
+void world_lose(struct world *w, uint64_t in_ms)
+{
+	world_later(w, in_ms, (struct later){ .fn = on_lost, .coordinator = true, .exact = true });
+}
+
 static void on_written(struct world *w, const struct later *l)
 {
 	if (!l->err.code)
@@ -84,12 +95,25 @@ static void on_look(struct world *w, const struct later *l)
 {
 	if (l->req != w->look)
 		return;
-	world_forget_view(w);
+	world_forget_view(&w->view);
 	for (int side = 0; side < SIDE_COUNT; side++)
 		world_look(w, (enum side)side, &w->view.vm[side]);
 	world_later(
-		w, ANSWER_MS,
+		w, ANSWER_MS + w->look_ms,
 		(struct later){ .fn = on_seen, .coordinator = true, .line = true, .req = l->req });
+	w->look_ms = 0;
+}
+
+static void on_old(struct world *w, const struct later *l)
+{
+	(void)l;
+	w->old.look = w->look - 1;
+	world_event(w, (struct event){ .kind = EV_OBSERVED, .view = &w->old });
+}
+
+void world_shows_old(struct world *w, uint64_t in_ms)
+{
+	world_later(w, in_ms, (struct later){ .fn = on_old, .coordinator = true, .exact = true });
 }
 
 /* ---- the coordinator: one action each ----------------------------------- */
@@ -110,8 +134,11 @@ static void do_write(struct world *w, const struct action *a)
 	if (txn_save(w->t, w->writing, sizeof(w->writing)) <= 0)
 		world_fail(w, "the transaction has no record");
 	w->written_ahead = true;
-	if (w->writes == w->fail_write || (w->fail_writes && w->writes > w->fail_write))
+	if (w->writes == w->fail_write || (w->fail_writes && w->writes > w->fail_write) ||
+	    w->write_now)
 		ls_err_set(&l.err, -ENOSPC, "no space left on the journal's disk");
+	w->unrecorded |= l.err.code != 0;
+	w->write_now = false;
 	world_later(w, DISK_MS, l);
 }
 
@@ -122,9 +149,9 @@ static void check_on_record(struct world *w)
 	unsigned row = (unsigned)(r - w->t->table->rows);
 	struct txn *disk = NULL;
 
-	if (r->journalled && w->t->end == END_NONE && !w->fail_write && !w->disk[0])
+	if (r->journalled && w->t->end == END_NONE && !w->unrecorded && !w->disk[0])
 		world_fail(w, "%s was asked for before anything was on record", r->name);
-	if (row < w->t->table->holds || w->fail_write)
+	if (row < w->t->table->holds || w->unrecorded)
 		return;
 	world_record(w, &disk);
 	if (!(disk->entered & 1u << row) || disk->walk.rollback != w->t->walk.rollback)
@@ -175,24 +202,28 @@ static int carry_out(struct world *w, const struct action *a, struct ls_err *err
 static void do_ask(struct world *w, const struct action *a)
 {
 	struct later l = { .fn = on_reply, .coordinator = true, .line = true, .req = a->req };
-	enum w_reply fault = ++w->asks == w->fault_at ? w->fault : REPLY_GOOD;
+	enum w_reply fault = ++w->asks == w->fault_at ? w->fault : w->reply_now;
 	uint64_t in_ms = fault == REPLY_LATE ? LATE_MS : REPLY_MS;
+	bool heard;
 
 	check_on_record(w);
 	say_ask(w, a);
 	if (fails(w, a->verb))
 		fault = REPLY_ERROR;
-	if ((fault == REPLY_ERROR || fault == REPLY_FALSE_OK) && w->t->end != END_NONE)
-		w->kept_a_hold = true;
+	w->reply_now = REPLY_GOOD;
+	heard = fault != REPLY_ERROR && fault != REPLY_FALSE_OK && fault != REPLY_DROPPED;
+	w->kept_a_hold |= !heard && w->t->end != END_NONE;
 	if (world_is_silent(w, whom(w, a)))
 		ls_err_set(&l.err, -ETIMEDOUT, "%s: no answer", verb_name(a->verb));
-	else if (fault != REPLY_ERROR && fault != REPLY_FALSE_OK)
+	else if (heard)
 		carry_out(w, a, &l.err);
 	if (fault == REPLY_ERROR || fault == REPLY_FALSE_ERROR)
 		ls_err_set(&l.err, -EIO, "%s: it was made to fail", verb_name(a->verb));
-	if (fault == REPLY_LOST)
+	if (fault == REPLY_LOST || fault == REPLY_DROPPED)
 		l.fn = on_lost;
 	world_later(w, in_ms, l);
+	if (fault == REPLY_TWICE)
+		world_later(w, in_ms + 1, l);
 }
 
 static void do_tell(struct world *w, const struct action *a)
@@ -208,8 +239,11 @@ static void do_tell(struct world *w, const struct action *a)
 			  a->text);
 }
 
+/* Of a guest that stands still the time does, too; an agent that is away comes back. */
 static void end_leases(struct world *w, const struct later *l)
 {
+	bool again = false;
+
 	for (int side = 0; side < SIDE_COUNT; side++) {
 		struct w_qemu *q = &w->qemu[side];
 
@@ -217,10 +251,11 @@ static void end_leases(struct world *w, const struct later *l)
 			guest_ask(w, VERB_GUEST_UNLOCK, (enum side)side, 0, 0);
 		if (q->window_until <= w->now_ms)
 			guest_ask(w, VERB_WINDOW_CLOSE, (enum side)side, 0, 0);
-		if (q->run == VM_PAUSED &&
-		    (q->lock[0] || q->window[0])) /* its time stands still, too */
-			world_later(w, W_LEASE_MS, *l);
+		again |= q->run != VM_GONE && ((q->lock[0] && q->lock_until != UINT64_MAX) ||
+					       (q->window[0] && q->window_until != UINT64_MAX));
 	}
+	if (again)
+		world_later(w, W_LEASE_MS, *l);
 }
 
 /* Nobody renews any more. */
@@ -230,7 +265,7 @@ static void leases_run_out(struct world *w)
 		w->qemu[side].lock_until = w->now_ms + W_LEASE_MS;
 		w->qemu[side].window_until = w->now_ms + W_LEASE_MS;
 	}
-	world_later(w, W_LEASE_MS, (struct later){ .fn = end_leases });
+	world_later(w, W_LEASE_MS, (struct later){ .fn = end_leases, .exact = true });
 }
 
 static void do_end(struct world *w)
@@ -269,6 +304,7 @@ static void do_action(struct world *w, const struct action *a)
 static void crash(struct world *w)
 {
 	world_say(w, "coordinator dies\n");
+	w->crash_now = false;
 	if (w->written_ahead && w->keep)
 		strcpy(w->disk, w->writing);
 	w->dead = true;
@@ -281,14 +317,16 @@ void world_drain(struct world *w)
 	struct action a;
 
 	while (!w->dead && engine_next(w->e, &a)) {
+		if (w->seams)
+			w->seams->action(w, &a);
 		do_action(w, &a);
 		n++;
 		w->actions++;
 		if (w->actions == w->cancel_at)
-			world_later(w, 0, (struct later){ .fn = on_cancel, .coordinator = true });
+			world_cancel(w, 0);
 		if (w->actions == w->lose_at)
-			world_later(w, 0, (struct later){ .fn = on_lost, .coordinator = true });
-		if (w->actions == w->crash_at)
+			world_lose(w, 0);
+		if (w->actions == w->crash_at || w->crash_now)
 			crash(w);
 	}
 	w->most = n > w->most ? n : w->most;

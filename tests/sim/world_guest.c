@@ -24,31 +24,45 @@ static void cpu_device(struct world *w, const struct later *l)
 {
 	struct w_cpu *c = &w->qemu[l->side].cpus[l->item];
 
+	if (l->req != c->asked)
+		return;
+	c->busy = false;
 	c->device = l->level && c->present;
+	world_happens(w, "CPU %u is %s", l->item, c->device ? "online" : "offline");
 	world_changed(w);
 }
 
 static void cpu_kernel(struct world *w, const struct later *l)
 {
 	struct w_cpu *c = &w->qemu[l->side].cpus[l->item];
+	struct later then = *l;
 
+	if (l->req != c->asked) /* the device's lock: this one was first, whenever it comes */
+		return;
 	c->kernel = l->level && c->present;
-	world_later(
-		w, 3,
-		(struct later){
-			.fn = cpu_device, .side = l->side, .item = l->item, .level = l->level });
+	then.fn = cpu_device;
+	world_later(w, 3, then);
 }
 
 static int cpu_switch(struct world *w, enum side side, unsigned slot, bool on)
 {
-	const struct w_cpu *c = &w->qemu[side].cpus[slot];
+	struct w_cpu *c = &w->qemu[side].cpus[slot];
 
 	if (on && !c->present)
 		return -ENODEV;
 	if (!on && c->fixed)
 		return -EPERM;
+	if (c->busy && c->goal == on)
+		return 0;
+	c->busy = true;
+	c->goal = on;
 	world_later(w, ONLINE_MS + slot,
-		    (struct later){ .fn = cpu_kernel, .side = side, .item = slot, .level = on });
+		    (struct later){ .fn = cpu_kernel,
+				    .guest = true,
+				    .side = side,
+				    .item = slot,
+				    .req = ++c->asked,
+				    .level = on });
 	return 0;
 }
 
@@ -77,6 +91,7 @@ static void block_online(struct world *w, const struct later *l)
 	if (m->online >= m->present || l->level != m->asked)
 		return;
 	m->online += W_BLOCK;
+	world_happens(w, "%llu MiB of %s are online", m->online / W_MIB + 0ULL, m->id);
 	world_changed(w);
 	world_later(w, BLOCK_MS, *l);
 }
@@ -88,6 +103,7 @@ static void block_offline(struct world *w, const struct later *l)
 	if (!m->online || l->level != m->asked)
 		return;
 	m->online -= W_BLOCK;
+	world_happens(w, "%llu MiB of %s are online", m->online / W_MIB + 0ULL, m->id);
 	world_changed(w);
 	world_later(w, BLOCK_MS, *l);
 }
@@ -100,6 +116,7 @@ static int mem_switch(struct world *w, enum side side, unsigned item, bool on)
 		return -ENODEV;
 	world_later(w, BLOCK_MS,
 		    (struct later){ .fn = on ? block_online : block_offline,
+				    .guest = true,
 				    .side = side,
 				    .level = ++m->asked,
 				    .item = (unsigned)(m - w->qemu[side].mems) });
@@ -114,11 +131,14 @@ void guest_takes_virtio_mem(struct world *w, const struct later *l)
 	if (m->size < m->requested && m->present == m->online && !(w->lazy && m->size >= w->lazy)) {
 		m->size += W_BLOCK;
 		m->present += W_BLOCK;
+		world_happens(w, "the guest takes %s to %llu MiB", m->id, m->size / W_MIB + 0ULL);
 		world_changed(w);
 	} else if (m->size > m->requested && !(w->lazy && m->size <= w->lazy)) {
 		m->size -= W_BLOCK;
 		m->present -= W_BLOCK;
 		m->online = m->online < m->present ? m->online : m->present;
+		world_happens(w, "the guest gives %s down to %llu MiB", m->id,
+			      m->size / W_MIB + 0ULL);
 		world_changed(w);
 	} else if (m->size == m->requested) {
 		return;
@@ -137,6 +157,7 @@ void guest_follows_balloon(struct world *w, const struct later *l)
 	    (q->balloon > q->balloon_goal && w->lazy && q->balloon <= w->lazy))
 		return;
 	q->balloon += q->balloon < q->balloon_goal ? W_BLOCK : -W_BLOCK;
+	world_happens(w, "the balloon leaves %llu MiB", q->balloon / W_MIB + 0ULL);
 	world_changed(w);
 	world_later(w, BLOCK_MS, *l);
 }
@@ -173,16 +194,21 @@ static int window_open(struct world *w, struct w_qemu *q)
 	return 0;
 }
 
+void guest_drops_window(struct w_qemu *q)
+{
+	q->window[0] = '\0';
+	for (unsigned i = 0; i < W_CPUS; i++)
+		if (q->forced[i])
+			q->cpus[i].device = q->cpus[i].kernel = q->forced[i] = false;
+}
+
 static int window_close(struct world *w, struct w_qemu *q)
 {
 	if (!q->window[0])
 		return 0;
 	if (w->t && strcmp(q->window, w->t->id) && q->window_until > w->now_ms)
 		return -EPERM;
-	q->window[0] = '\0';
-	for (unsigned i = 0; i < W_CPUS; i++)
-		if (q->forced[i])
-			q->cpus[i].device = q->cpus[i].kernel = q->forced[i] = false;
+	guest_drops_window(q);
 	return 0;
 }
 

@@ -52,9 +52,14 @@ static int mirror(struct world *w)
 static void paused(struct world *w, const struct later *l)
 {
 	(void)l;
-	if (src(w)->mig != MIG_ACTIVE)
+	if (src(w)->mig != MIG_ACTIVE || src(w)->run == VM_GONE)
 		return;
 	src(w)->mig = MIG_PRE_SWITCHOVER;
+	world_happens(w, "the source stands still: pre-switchover");
+	if (w->gate_ms) {
+		w->silent_from[SIDE_DST] = w->now_ms;
+		w->silent_until[SIDE_DST] = w->now_ms + w->gate_ms;
+	}
 	src(w)->run = VM_PAUSED;
 	world_changed(w);
 }
@@ -62,8 +67,9 @@ static void paused(struct world *w, const struct later *l)
 static void active(struct world *w, const struct later *l)
 {
 	(void)l;
-	if (src(w)->mig != MIG_SETUP)
+	if (src(w)->mig != MIG_SETUP || src(w)->run == VM_GONE)
 		return;
+	world_happens(w, "the memory goes over");
 	src(w)->mig = MIG_ACTIVE;
 	dst(w)->mig = MIG_ACTIVE;
 	world_changed(w);
@@ -84,9 +90,10 @@ static int migrate(struct world *w)
 static void completed(struct world *w, const struct later *l)
 {
 	(void)l;
-	if (src(w)->mig != MIG_DEVICE)
+	if (src(w)->mig != MIG_DEVICE || src(w)->run == VM_GONE)
 		return;
 	src(w)->mig = MIG_COMPLETED;
+	world_happens(w, "the source knows that all of it is there");
 	src(w)->run = VM_POSTMIGRATE;
 	world_changed(w);
 }
@@ -107,8 +114,9 @@ static void guest_moves(struct world *w)
 static void loaded(struct world *w, const struct later *l)
 {
 	(void)l;
-	if (src(w)->mig != MIG_DEVICE || dst(w)->run != VM_INMIGRATE)
+	if (src(w)->mig != MIG_DEVICE || src(w)->run == VM_GONE || dst(w)->run != VM_INMIGRATE)
 		return;
+	world_happens(w, "the guest is complete at the destination");
 	guest_moves(w);
 	dst(w)->mig = MIG_COMPLETED;
 	dst(w)->run = VM_PAUSED;
@@ -128,6 +136,7 @@ static int go_on(struct world *w)
 static void cancelled(struct world *w, const struct later *l)
 {
 	(void)l;
+	world_happens(w, "the migration is cancelled");
 	src(w)->mig = MIG_CANCELLED;
 	if (src(w)->run == VM_PAUSED)
 		src(w)->run = VM_RUNNING;
@@ -166,12 +175,27 @@ static int cont(struct world *w)
 		return 0;
 	dst(w)->run = VM_RUNNING;
 	dst(w)->ran = true;
+	world_happens(w, "the guest runs at the destination");
 	world_later(w, AGENT_MS, (struct later){ .fn = agent_answers });
 	return 0;
 }
 
+/* The only complete copy of a guest is never ended by us. */
+static void check_quit(struct world *w, enum side side)
+{
+	if (w->qemu[side].run == VM_GONE)
+		return;
+	if (side == SIDE_SRC && dst(w)->run != VM_RUNNING && !w->killed[SIDE_DST])
+		world_fail(w, "the source was ended, and the guest runs nowhere else");
+	if (side == SIDE_DST && dst(w)->mig == MIG_COMPLETED && src(w)->run != VM_RUNNING &&
+	    !w->killed[SIDE_SRC])
+		world_fail(w, "the destination was ended with the guest in it");
+}
+
 static void ended(struct world *w, const struct later *l)
 {
+	check_quit(w, (enum side)l->side);
+	world_happens(w, "the %s QEMU has ended", l->side == SIDE_SRC ? "source" : "destination");
 	w->qemu[l->side].run = VM_GONE;
 	world_changed(w);
 }

@@ -9,9 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SEEN_MS	 30  /* until the guest knows a new device */
-#define EJECT_MS 200 /* until it gives one back */
-#define GONE_MS	 20  /* until QEMU has removed what was given back */
+#define SEEN_MS	      30    /* until the guest knows a new device */
+#define EJECT_MS      200   /* until it gives one back */
+#define LATE_EJECT_MS 25000 /* until a slow one does: after everybody has given up */
+#define GONE_MS	      20    /* until QEMU has removed what was given back */
 
 struct w_mem *world_mem(struct world *w, enum side side, const char *id)
 {
@@ -31,6 +32,16 @@ static struct w_cpu *cpu_of(struct world *w, enum side side, unsigned item)
 	return &w->qemu[side].cpus[item_of(w, item)->slot];
 }
 
+static enum w_mood mood_of(const struct world *w, enum w_mood own)
+{
+	return own == GUEST_GIVES ? w->mood : own;
+}
+
+static uint64_t eject_ms(const struct world *w, enum w_mood own)
+{
+	return mood_of(w, own) == GUEST_LATE ? LATE_EJECT_MS : EJECT_MS;
+}
+
 /* ---- vCPUs: later.item is the slot -------------------------------------- */
 
 static void cpu_seen(struct world *w, const struct later *l)
@@ -38,12 +49,19 @@ static void cpu_seen(struct world *w, const struct later *l)
 	struct w_cpu *c = &w->qemu[l->side].cpus[l->item];
 
 	c->present = c->plugged;
+	world_happens(w, "the guest %s vCPU %u", c->plugged ? "knows" : "looks in vain for",
+		      l->item);
 	world_changed(w);
 }
 
 static void cpu_gone(struct world *w, const struct later *l)
 {
+	struct w_cpu *before = &w->before[SIDE_SRC].cpus[l->item];
+
 	w->qemu[l->side].cpus[l->item] = (struct w_cpu){ 0 };
+	if (before->removing) /* asked for before this transaction */
+		*before = (struct w_cpu){ 0 };
+	world_happens(w, "vCPU %u is gone", l->item);
 	world_changed(w);
 }
 
@@ -54,13 +72,21 @@ static void cpu_asked_for(struct world *w, const struct later *l)
 	if (!c->removing)
 		return;
 	world_changed(w);
-	if (w->mood == GUEST_REFUSES) {
+	if (mood_of(w, c->mood) == GUEST_REFUSES) {
 		c->removing = false;
 		c->refused = true;
+		world_happens(w, "the guest refuses to give vCPU %u: _OST 0x80", l->item);
 		return;
 	}
+	world_happens(w, "the guest gives vCPU %u", l->item);
 	c->present = c->device = c->kernel = false;
 	world_later(w, GONE_MS, (struct later){ .fn = cpu_gone, .side = l->side, .item = l->item });
+}
+
+void world_removes_cpu(struct world *w, unsigned slot, uint64_t in_ms)
+{
+	w->qemu[SIDE_SRC].cpus[slot].removing = true;
+	world_later(w, in_ms, (struct later){ .fn = cpu_asked_for, .guest = true, .item = slot });
 }
 
 static int cpu_add(struct world *w, enum side side, unsigned item)
@@ -73,7 +99,7 @@ static int cpu_add(struct world *w, enum side side, unsigned item)
 	*c = (struct w_cpu){ .plugged = true };
 	snprintf(c->id, sizeof(c->id), "%s", item_of(w, item)->id);
 	world_later(w, SEEN_MS + 7 * slot,
-		    (struct later){ .fn = cpu_seen, .side = side, .item = slot });
+		    (struct later){ .fn = cpu_seen, .guest = true, .side = side, .item = slot });
 	return 0;
 }
 
@@ -88,9 +114,11 @@ static int cpu_del(struct world *w, enum side side, unsigned item)
 		return -ENOENT;
 	c->refused = false;
 	c->removing = true;
-	if (w->mood != GUEST_SILENT)
-		world_later(w, EJECT_MS + 9 * slot,
-			    (struct later){ .fn = cpu_asked_for, .side = side, .item = slot });
+	if (mood_of(w, c->mood) != GUEST_SILENT)
+		world_later(
+			w, eject_ms(w, c->mood) + 9 * slot,
+			(struct later){
+				.fn = cpu_asked_for, .guest = true, .side = side, .item = slot });
 	return 0;
 }
 
@@ -103,12 +131,16 @@ static void dimm_seen(struct world *w, const struct later *l)
 	if (!m->plugged || m->present >= m->size)
 		return;
 	m->present += W_BLOCK;
+	world_happens(w, "the guest knows %llu MiB of %s", m->present / W_MIB + 0ULL, m->id);
 	world_changed(w);
-	world_later(w, 5, (struct later){ .fn = dimm_seen, .side = l->side, .item = l->item });
+	world_later(
+		w, 5,
+		(struct later){ .fn = dimm_seen, .guest = true, .side = l->side, .item = l->item });
 }
 
 static void dimm_gone(struct world *w, const struct later *l)
 {
+	world_happens(w, "%s is gone", w->qemu[l->side].mems[l->item].id);
 	w->qemu[l->side].mems[l->item].plugged = w->qemu[l->side].mems[l->item].removing = false;
 	w->qemu[l->side].mems[l->item].size = 0;
 	w->qemu[l->side].mems[l->item].requested = 0;
@@ -122,11 +154,13 @@ static void dimm_asked_for(struct world *w, const struct later *l)
 	if (!m->removing)
 		return;
 	world_changed(w);
-	if (w->mood == GUEST_REFUSES || m->online) { /* it does not give what it uses */
+	if (mood_of(w, m->mood) == GUEST_REFUSES || m->online) { /* it does not give what it uses */
 		m->removing = false;
 		m->refused = true;
+		world_happens(w, "the guest refuses to give %s: _OST 0x81", m->id);
 		return;
 	}
+	world_happens(w, "the guest gives %s", m->id);
 	m->present = 0;
 	world_later(w, GONE_MS,
 		    (struct later){ .fn = dimm_gone, .side = l->side, .item = l->item });
@@ -166,7 +200,10 @@ static int dimm_add(struct world *w, enum side side, const struct item *it, stru
 	m->size = m->requested = m->max;
 	m->present = m->online = 0;
 	world_later(w, SEEN_MS,
-		    (struct later){ .fn = dimm_seen, .side = side, .item = index_of(w, side, m) });
+		    (struct later){ .fn = dimm_seen,
+				    .guest = true,
+				    .side = side,
+				    .item = index_of(w, side, m) });
 	return 0;
 }
 
@@ -176,9 +213,10 @@ static int dimm_del(struct world *w, enum side side, struct w_mem *m)
 		return 0;
 	m->refused = false;
 	m->removing = true;
-	if (w->mood != GUEST_SILENT)
-		world_later(w, EJECT_MS,
+	if (mood_of(w, m->mood) != GUEST_SILENT)
+		world_later(w, eject_ms(w, m->mood),
 			    (struct later){ .fn = dimm_asked_for,
+					    .guest = true,
 					    .side = side,
 					    .item = index_of(w, side, m) });
 	return 0;
@@ -198,8 +236,11 @@ static int mem_request(struct world *w, enum side side, struct w_mem *m, uint64_
 	if (!m || level > m->max)
 		return -EINVAL;
 	m->requested = level;
+	if (w->now_ms < w->qemu[side].boots_until)
+		return 0; /* it reads that when it starts */
 	world_later(w, 40,
 		    (struct later){ .fn = guest_takes_virtio_mem,
+				    .guest = true,
 				    .side = side,
 				    .item = index_of(w, side, m) });
 	return 0;
@@ -239,13 +280,23 @@ static int mem_ask(struct world *w, enum verb verb, enum side side, unsigned ite
 static int balloon(struct world *w, enum side side, uint64_t level)
 {
 	w->qemu[side].balloon_goal = level;
-	world_later(w, SEEN_MS, (struct later){ .fn = guest_follows_balloon, .side = side });
+	world_later(w, SEEN_MS,
+		    (struct later){ .fn = guest_follows_balloon, .guest = true, .side = side });
 	return 0;
+}
+
+/* Nothing can be had of a QEMU that has ended; what is given back is given back. */
+static bool gives(enum verb verb)
+{
+	return verb != VERB_UNCLAIM && verb != VERB_PARAMS_RESTORE && verb != VERB_QUIT &&
+	       verb != VERB_GUEST_UNLOCK && verb != VERB_WINDOW_CLOSE;
 }
 
 int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level)
 {
 	world_changed(w);
+	if (w->qemu[side].run == VM_GONE && gives(verb))
+		return -EPIPE;
 	switch (verb) {
 	case VERB_CLAIM:
 	case VERB_UNCLAIM:

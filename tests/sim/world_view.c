@@ -13,7 +13,13 @@ bool world_is_silent(const struct world *w, enum side side)
 	return w->now_ms >= w->silent_from[side] && w->now_ms < w->silent_until[side];
 }
 
-static void see_cpus(const struct w_qemu *q, struct vm *vm)
+/* What only lockstep-agent tells, and only while it answers: else all of it is 0. */
+static bool is_told(const struct world *w, const struct w_qemu *q)
+{
+	return w->agent == AGENT_LOCKSTEP && q->agent_up && q->run == VM_RUNNING;
+}
+
+static void see_cpus(const struct w_qemu *q, bool told, struct vm *vm)
 {
 	vm->cpus = calloc(W_CPUS, sizeof(*vm->cpus));
 	vm->n_cpus = W_CPUS;
@@ -26,19 +32,19 @@ static void see_cpus(const struct w_qemu *q, struct vm *vm)
 			.refused = c->refused,
 			.unplug = c->removing ? TRI_YES : TRI_NO,
 			.guest_cpu = { (int)i },
-			.present = c->present,
-			.device = c->device,
-			.kernel = c->kernel,
-			.fixed = c->fixed,
-			.devices = c->device,
-			.kernels = c->kernel,
-			.fixeds = c->fixed,
+			.present = told && c->present,
+			.device = told && c->device,
+			.kernel = told && c->kernel,
+			.fixed = told && c->fixed,
+			.devices = told && c->device,
+			.kernels = told && c->kernel,
+			.fixeds = told && c->fixed,
 		};
 		strcpy(vm->cpus[i].id, c->id);
 	}
 }
 
-static void see_mems(const struct w_qemu *q, struct vm *vm)
+static void see_mems(const struct w_qemu *q, bool told, struct vm *vm)
 {
 	vm->mems = calloc(W_MEMS, sizeof(*vm->mems));
 	for (unsigned i = 0; i < W_MEMS; i++) {
@@ -59,8 +65,8 @@ static void see_mems(const struct w_qemu *q, struct vm *vm)
 				       .anonymous = true,
 				       .refused = m->refused,
 				       .unplug = m->removing ? TRI_YES : TRI_NO,
-				       .guest_present = m->present,
-				       .guest_online = m->online };
+				       .guest_present = told ? m->present : 0,
+				       .guest_online = told ? m->online : 0 };
 		strcpy(to->id, m->id);
 		strcpy(to->backend, m->backend);
 		vm->n_mems++;
@@ -106,13 +112,13 @@ void world_look(struct world *w, enum side side, struct vm *ret_vm)
 	ret_vm->caps_known = CAP_OURS;
 	ret_vm->surrendered = q->surrendered;
 	strcpy(ret_vm->claimed_by, q->claim);
-	see_cpus(q, ret_vm);
-	see_mems(q, ret_vm);
+	see_cpus(q, is_told(w, q), ret_vm);
+	see_mems(q, is_told(w, q), ret_vm);
 	see_guest(w, q, ret_vm);
 }
 
-void world_forget_view(struct world *w)
+void world_forget_view(struct view *v)
 {
 	for (int side = 0; side < SIDE_COUNT; side++)
-		vm_done(&w->view.vm[side]);
+		vm_done(&v->vm[side]);
 }

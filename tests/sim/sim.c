@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The simulation: lives of guests in worlds that are slow, half there and unlucky, run by
+ * the coordinator's own engine in virtual time.
+ *
+ *	sim --seed N [--trace]            one life; its hash, and with --trace its story
+ *	sim --seeds A-B [--jobs J]        many; the hash of all, and what was struck how often
+ *
+ * A broken rule prints the story of its transaction and the command that shows it again.
+ */
+#include "life.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define JOBS_MAX 64
+#define LEAST	 100 /* how often each cell is struck by the seeds of `make check` */
+
+static struct story story;
+static struct life life;
+
+void world_failed(const struct world *w, const char *why)
+{
+	(void)w;
+	fflush(stdout);
+	if (!story.show)
+		fputs(story.kept, stderr);
+	fprintf(stderr, "seed %llu: %s\nbuild/sim --seed %llu --trace shows it again\n",
+		(unsigned long long)life.seed, why, (unsigned long long)life.seed);
+	exit(1);
+}
+
+/* ---- one seed -------------------------------------------------------------------- */
+
+static uint64_t run_seed(uint64_t seed, bool show)
+{
+	story_begin(&story, show);
+	life_run(&life, seed, &story);
+	return story.hash;
+}
+
+static int one_seed(uint64_t seed, bool show)
+{
+	uint64_t hash = run_seed(seed, show), again;
+
+	if (show) {
+		printf("seed %llu: %016llx\n", (unsigned long long)seed, (unsigned long long)hash);
+		return 0;
+	}
+	again = run_seed(seed, false);
+	printf("seed %llu: %016llx, and again %016llx\n", (unsigned long long)seed,
+	       (unsigned long long)hash, (unsigned long long)again);
+	return hash != again;
+}
+
+/* ---- many ------------------------------------------------------------------------ */
+
+/**
+ * struct job - A process with its share of the seeds: every @of-th from @first
+ * @fd: on which it sends its sums when it is done
+ */
+struct job {
+	pid_t pid;
+	int fd;
+	uint64_t first, last;
+	unsigned of;
+};
+
+struct sums {
+	uint64_t hash;
+	unsigned ends[END_COUNT];
+};
+
+/* The first broken rule ends it; the others go on to theirs. */
+static void work(const struct job *job, int fd)
+{
+	struct sums sums = { 0 };
+
+	for (uint64_t seed = job->first; seed <= job->last; seed += job->of)
+		sums.hash += run_seed(seed, false) * (2 * seed + 1);
+	memcpy(sums.ends, life.ends, sizeof(sums.ends));
+	if (write(fd, &sums, sizeof(sums)) != sizeof(sums))
+		exit(1);
+	cover_write(fd);
+	exit(0);
+}
+
+static bool start(struct job *job)
+{
+	int fds[2];
+
+	if (pipe(fds) < 0)
+		return false;
+	fflush(stdout);
+	job->pid = fork();
+	if (job->pid == 0)
+		work(job, fds[1]);
+	close(fds[1]);
+	job->fd = fds[0];
+	return job->pid > 0;
+}
+
+/* Return: whether it came to its end. */
+static bool collect(struct job *job, struct sums *all)
+{
+	struct sums sums;
+	int status = 0;
+	bool told = read(job->fd, &sums, sizeof(sums)) == sizeof(sums);
+
+	if (told) {
+		cover_add(job->fd);
+		all->hash += sums.hash;
+		for (unsigned i = 0; i < END_COUNT; i++)
+			all->ends[i] += sums.ends[i];
+	}
+	close(job->fd);
+	waitpid(job->pid, &status, 0);
+	return told && status == 0;
+}
+
+static void print_sums(uint64_t n, const struct sums *all)
+{
+	printf("# %llu seeds, %u transactions each, hash %016llx\n# ends:", (unsigned long long)n,
+	       LIFE_TXNS, (unsigned long long)all->hash);
+	for (unsigned i = 0; i < END_COUNT; i++)
+		printf(" %s %u%s", i ? txn_end_name((enum txn_end)i) : "not begun", all->ends[i],
+		       i + 1 < END_COUNT ? "," : "\n");
+}
+
+/* As TAP: no rule broken; every cell struck often enough. */
+static int many_seeds(uint64_t from, uint64_t to, unsigned n_jobs)
+{
+	struct job jobs[JOBS_MAX] = { 0 };
+	struct sums all = { 0 };
+	bool good = true;
+	unsigned least;
+
+	for (unsigned i = 0; i < n_jobs; i++) {
+		jobs[i] = (struct job){ .first = from + i, .last = to, .of = n_jobs };
+		if (!start(&jobs[i]))
+			exit(1);
+	}
+	for (unsigned i = 0; i < n_jobs; i++)
+		good &= collect(&jobs[i], &all);
+	print_sums(to - from + 1, &all);
+	least = cover_print();
+	printf("%sok 1 - no rule is broken by seeds %llu to %llu\n", good ? "" : "not ",
+	       (unsigned long long)from, (unsigned long long)to);
+	printf("%sok 2 - each of %u cells was struck at least %u times # least %u\n1..2\n",
+	       least >= LEAST ? "" : "not ", cover_cells(), LEAST, least);
+	return good && least >= LEAST ? 0 : 1;
+}
+
+/* ---- the command line -------------------------------------------------------------- */
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: sim --seed N [--trace] | sim --seeds A-B [--jobs J]\n");
+	return 2;
+}
+
+static bool number(const char **s, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoull(*s, &end, 10);
+	if (errno || end == *s || **s == '-')
+		return false;
+	*s = end;
+	return true;
+}
+
+static bool range(const char *s, uint64_t *ret_from, uint64_t *ret_to)
+{
+	return number(&s, ret_from) && *s++ == '-' && number(&s, ret_to) && !*s &&
+	       *ret_from <= *ret_to;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "seed", required_argument, NULL, 's' },
+		{ "seeds", required_argument, NULL, 'm' },
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "trace", no_argument, NULL, 't' },
+		{ 0 },
+	};
+	uint64_t from = 0, to = 0, jobs = 1;
+	bool one = false, many = false, trace = false;
+	const char *arg;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		arg = optarg;
+		if (c == 's' && number(&arg, &from) && !*arg)
+			one = true;
+		else if (c == 'm' && range(arg, &from, &to))
+			many = true;
+		else if (c == 't')
+			trace = true;
+		else if (c != 'j' || !number(&arg, &jobs) || *arg || !jobs || jobs > JOBS_MAX)
+			return usage();
+	}
+	if (optind < argc || one == many)
+		return usage();
+	return one ? one_seed(from, trace) : many_seeds(from, to, (unsigned)jobs);
+}
