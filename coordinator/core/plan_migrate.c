@@ -141,6 +141,12 @@ static int check_resumable(const struct view *v, struct ls_err *err)
 	return 0;
 }
 
+/* A guest that came by a migration of its own says "completed" until the next one begins. */
+static bool never_began(const struct vm *src)
+{
+	return src->mig == MIG_NONE || (src->mig == MIG_COMPLETED && src->run == VM_RUNNING);
+}
+
 static int check_source(const struct txn *t, const struct view *v, bool rolling, struct ls_err *err)
 {
 	(void)t;
@@ -153,7 +159,7 @@ static int check_source(const struct txn *t, const struct view *v, bool rolling,
 				  SRC(v)->mig_error[0]
 					  ? SRC(v)->mig_error
 					  : "no reason given; see the destination's log");
-	if (SRC(v)->mig == MIG_NONE && SRC(v)->answers)
+	if (SRC(v)->answers && never_began(SRC(v)))
 		return ls_err_set(err, -EIO, "QEMU took the request and there is no migration");
 	if (SRC(v)->mig == MIG_CANCELLED || SRC(v)->mig == MIG_CANCELLING)
 		return ls_err_set(err, -ECANCELED, "somebody else cancelled the migration");

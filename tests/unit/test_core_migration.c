@@ -57,6 +57,21 @@ static void test_when_an_earlier_migration_was_cancelled_then_this_one_works(voi
 	world_free(w);
 }
 
+/* The guest came by a migration of its own; QEMU says yes to the next, and begins none. */
+static void test_when_an_earlier_migration_is_complete_then_this_one_is_not_waited_for(void **state)
+{
+	struct world *w = world_with(&scenarios[MIGRATE]);
+
+	(void)state;
+	w->qemu[SIDE_SRC].mig = MIG_COMPLETED;
+	world_wish(w, &scenarios[MIGRATE]);
+	wait_for(w, "dst:incoming   done");
+	w->reply_now = REPLY_FALSE_OK;
+	assert_end(w, END_UNDONE);
+	assert_said(w, "QEMU took the request and there is no migration");
+	world_free(w);
+}
+
 /* Somebody continues the source behind our back: the destination is never started. */
 static void test_when_somebody_starts_the_source_then_the_destination_stays(void **state)
 {
@@ -124,6 +139,8 @@ int main(void)
 			test_when_the_destination_does_not_run_then_stuck_and_the_source_stands),
 		cmocka_unit_test(test_when_it_works_at_the_third_try_beyond_the_pivot_then_done),
 		cmocka_unit_test(test_when_an_earlier_migration_was_cancelled_then_this_one_works),
+		cmocka_unit_test(
+			test_when_an_earlier_migration_is_complete_then_this_one_is_not_waited_for),
 		cmocka_unit_test(test_when_somebody_starts_the_source_then_the_destination_stays),
 		cmocka_unit_test(test_when_the_devices_differ_at_the_gate_then_undone),
 		cmocka_unit_test(test_when_it_runs_there_already_then_taking_back_is_stuck),
