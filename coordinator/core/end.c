@@ -132,7 +132,8 @@ static void late_text(const struct engine *e, struct ls_err *err)
 	unsigned long long took_ms = e->now_ms - e->visit.since_ms;
 
 	if (e->visit.silent_ms)
-		ls_err_set(err, -ETIMEDOUT, "%s: QEMU has not answered for %llu ms", name,
+		ls_err_set(err, -ETIMEDOUT, "%s: %s has not answered for %llu ms", name,
+			   e->visit.unseen ? e->visit.unseen : "QEMU",
 			   (unsigned long long)(e->now_ms - e->visit.silent_ms));
 	else
 		ls_err_set(err, -ETIMEDOUT, "%s: %u of %u not %s after %llu ms", name, e->undone,

@@ -123,6 +123,12 @@ static void on_write_failed(struct engine *e, const struct ls_err *err)
 		act_look(e);
 }
 
+/* On the way back who cannot be reached is asked again until the row's time is over. */
+static bool not_tried(const struct engine *e, const struct ls_err *err)
+{
+	return err->code == -EAGAIN || (e->t->walk.rollback && !e->visit.hold && hold_nobody(err));
+}
+
 /* A verb that could not be tried yet is one that was not asked. */
 static void on_reply(struct engine *e, const struct ls_err *err)
 {
@@ -131,7 +137,7 @@ static void on_reply(struct engine *e, const struct ls_err *err)
 		return;
 	}
 	e->visit.replied = *err;
-	if (err->code == -EAGAIN) {
+	if (not_tried(e, err)) {
 		e->visit.replied.code = 0;
 		e->visit.asked = false;
 		e->visit.again_ms = e->now_ms + RETRY_MS;

@@ -45,7 +45,8 @@ enum phase {
  * @replied:   the reply's error, code 0 if it was good
  * @seen:      sum of the levels when it was asked, to notice a change
  * @since_ms:  when it began; @limit_ms: when it has failed; 0 never
- * @silent_ms: since when its side has not answered; 0: it does
+ * @unseen:    who did not answer the last look, and the row needs that; NULL: nobody
+ * @silent_ms: since when; 0: it does
  * @again_ms:  not to be asked before
  * @losses:    how often it was asked and the connection then lost
  * @late:      the limit has passed: the look under way is the last
@@ -58,6 +59,7 @@ struct visit {
 	unsigned entered_was;
 	struct ls_err replied;
 	uint64_t seen;
+	const char *unseen;
 	uint64_t since_ms, limit_ms, silent_ms, again_ms;
 	unsigned losses;
 	bool late;

@@ -43,7 +43,7 @@ static const struct row rows[] = {
 	  .limit_ms = 5000, .mark = MARK_HOLD },
 	{ "guest:balloon", SIDE_SRC, left,            left,       VERB_BALLOON, VERB_BALLOON,
 	  .check = check_there, .limit_ms = 30000, .poll_ms = 1000, .partly = partly,
-	  .sure_up = true, .sure_down = true },
+	  .sure_up = item_every, .sure_down = item_every },
 };
 /* clang-format on */
 

@@ -48,7 +48,8 @@ static const struct row rows[] = {
 	{ "guest:lock",   SIDE_SRC, level_guest_lock, level_none, VERB_GUEST_LOCK, VERB_GUEST_UNLOCK,
 	  .limit_ms = 5000, .mark = MARK_HOLD },
 	{ "guest:online", SIDE_SRC, online_full, online_any, VERB_CPU_ONLINE, VERB_CPU_OFFLINE,
-	  .limit_ms = 30000, .sure_up = true, .sure_down = true },
+	  .limit_ms = 30000, .seen = agent_seen,
+	  .sure_up = item_every, .sure_down = item_every },
 };
 /* clang-format on */
 

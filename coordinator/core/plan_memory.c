@@ -16,6 +16,8 @@
 /* A memory block of a Linux guest with up to 64 GiB; larger where the agent says so. */
 #define BLOCK_BYTES_DEFAULT (128 * MIB)
 
+enum { ROW_DIMM = 3 }; /* of the rows below */
+
 static const struct vm_mem *mem_of(const struct txn *t, const struct view *v, unsigned item)
 {
 	return vm_mem_by_id(&v->vm[SIDE_SRC], t->items[item].id);
@@ -51,7 +53,7 @@ static uint64_t dimm_full(const struct txn *t, const struct view *v, unsigned it
 	return plugged(t, v, item) && mem_of(t, v, item)->unplug != TRI_YES;
 }
 
-static bool dimm_free(const struct txn *t, const struct view *v, unsigned item)
+static uint64_t dimm_free(const struct txn *t, const struct view *v, unsigned item)
 {
 	return !plugged(t, v, item);
 }
@@ -101,11 +103,17 @@ static uint64_t online_any(const struct txn *t, const struct view *v, unsigned i
 	return t->agent == AGENT_LOCKSTEP && is_dimm(t, item) && m && m->guest_online > 0;
 }
 
-static bool has_offline(const struct txn *t, const struct view *v, unsigned item)
+/* As large as what the guest has: when that grows there is more to ask for. */
+static uint64_t has_offline(const struct txn *t, const struct view *v, unsigned item)
 {
 	const struct vm_mem *m = mem_of(t, v, item);
 
-	return m && m->guest_present > m->guest_online;
+	return m && m->guest_present > m->guest_online ? m->guest_present : 0;
+}
+
+static bool online_seen(const struct txn *t, const struct view *v)
+{
+	return agent_seen_or_goes(t, v, ROW_DIMM);
 }
 
 static int check_refused(const struct txn *t, const struct view *v, bool rolling,
@@ -135,7 +143,8 @@ static const struct row rows[] = {
 	{ "qemu:requested", SIDE_SRC, requested_full, requested_any, VERB_MEM_REQUEST, VERB_MEM_REQUEST,
 	  .limit_ms = 60000 },
 	{ "guest:online",   SIDE_SRC, online_full,    online_any,    VERB_MEM_ONLINE,  VERB_MEM_OFFLINE,
-	  .limit_ms = 60000, .ready = has_offline, .again = true, .sure_up = true },
+	  .limit_ms = 60000, .ready = has_offline, .again = true,
+	  .seen = online_seen, .sure_up = item_every, .sure_down = is_dimm },
 };
 /* clang-format on */
 

@@ -115,13 +115,13 @@ LEVEL(running, DST(v)->run == VM_RUNNING)
 LEVEL(src_gone, SRC(v)->run == VM_GONE)
 
 /* A request that was made already must not be made again; whether it was, QEMU knows. */
-static bool no_migration(const struct txn *t, const struct view *v, unsigned item)
+static uint64_t no_migration(const struct txn *t, const struct view *v, unsigned item)
 {
 	(void)t, (void)item;
 	return !vm_mig_under_way(SRC(v)->mig);
 }
 
-static bool at_gate(const struct txn *t, const struct view *v, unsigned item)
+static uint64_t at_gate(const struct txn *t, const struct view *v, unsigned item)
 {
 	(void)t, (void)item;
 	return SRC(v)->mig == MIG_PRE_SWITCHOVER;

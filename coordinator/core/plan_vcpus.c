@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+enum { ROW_CPU = 2 }; /* of the rows below */
+
 /* A QEMU that did not answer this look shows no slots, and so may another after a restart. */
 static const struct vm_cpu *cpu_of(const struct txn *t, const struct view *v, unsigned item)
 {
@@ -29,7 +31,7 @@ static uint64_t plugged_full(const struct txn *t, const struct view *v, unsigned
 	return plugged(t, v, item) && cpu_of(t, v, item)->unplug != TRI_YES;
 }
 
-static bool free_slot(const struct txn *t, const struct view *v, unsigned item)
+static uint64_t free_slot(const struct txn *t, const struct view *v, unsigned item)
 {
 	return !cpu_of(t, v, item)->plugged;
 }
@@ -53,13 +55,18 @@ static uint64_t online_any(const struct txn *t, const struct view *v, unsigned i
 	return t->agent == AGENT_LOCKSTEP && (c->device || c->kernel);
 }
 
-static bool seen_by_guest(const struct txn *t, const struct view *v, unsigned item)
+static uint64_t seen_by_guest(const struct txn *t, const struct view *v, unsigned item)
 {
 	const struct vm *vm = &v->vm[SIDE_SRC];
 
 	if (t->agent == AGENT_QGA)
 		return vm->guest_cpus > vm->guest_cpus_online;
 	return vm_cpu_all(cpu_of(t, v, item), cpu_of(t, v, item)->present);
+}
+
+static bool online_seen(const struct txn *t, const struct view *v)
+{
+	return agent_seen_or_goes(t, v, ROW_CPU);
 }
 
 static int check_refused(const struct txn *t, const struct view *v, bool rolling,
@@ -84,7 +91,7 @@ static const struct row rows[] = {
 	  .ready = free_slot, .again = true },
 	{ "guest:online", SIDE_SRC, online_full, online_any, VERB_CPU_ONLINE, VERB_CPU_OFFLINE,
 	  .limit_ms = 30000, .ready = seen_by_guest, .again = true,
-	  .sure_up = true, .sure_down = true },
+	  .seen = online_seen, .sure_up = item_every, .sure_down = item_every },
 };
 /* clang-format on */
 

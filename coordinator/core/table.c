@@ -85,6 +85,28 @@ uint64_t level_guest_lock(const struct txn *t, const struct view *v, unsigned it
 	return vm->agent_answers ? !strcmp(vm->lock_txn, t->id) : t->holds.at == t->holds.goal;
 }
 
+/* Of a guest whose agent is silent nothing is known: not that all of it is offline. */
+bool agent_seen(const struct txn *t, const struct view *v)
+{
+	return t->agent != AGENT_LOCKSTEP || v->vm[SIDE_SRC].agent_answers;
+}
+
+/* On the way back from a plug, what @row did not find there goes with its device, seen or not. */
+bool agent_seen_or_goes(const struct txn *t, const struct view *v, unsigned row)
+{
+	bool goes = t->walk.rollback && t->walk.dir == STEP_DOWN;
+
+	for (unsigned i = 0; i < t->n; i++)
+		goes = goes && txn_before(t, row)[i] == 0;
+	return goes || agent_seen(t, v);
+}
+
+bool item_every(const struct txn *t, unsigned item)
+{
+	(void)t, (void)item;
+	return true;
+}
+
 enum txn_end alive_src(const struct txn *t, const struct view *v, struct ls_err *err)
 {
 	if (v->vm[SIDE_SRC].run != VM_GONE)

@@ -74,6 +74,9 @@ typedef uint64_t (*level_fn)(const struct txn *t, const struct view *v, unsigned
 typedef int (*check_fn)(const struct txn *t, const struct view *v, bool rolling,
 			struct ls_err *err);
 
+/* Whether something is true of an item, whatever can be seen. */
+typedef bool (*item_fn)(const struct txn *t, unsigned item);
+
 /**
  * struct row - One row of a table
  * @name:     "subject:thing", unique in its table
@@ -83,9 +86,11 @@ typedef int (*check_fn)(const struct txn *t, const struct view *v, bool rolling,
  * @up:       asked of the items whose @full is below their goal; may be VERB_NONE: wait
  * @down:     asked of the items whose @any is above it
  * @check:    may be NULL
- * @sure_up:  on the way back up, ask for every item that was to change, even if nothing
+ * @seen:     whether the view shows what the levels need, beyond QEMU's own word: where it
+ *            does not the row waits, as for a QEMU that does not answer; NULL: always
+ * @sure_up:  the items to ask for on the way back up if they were to change, even if nothing
  *            shows: a verb whose reply was lost, or who asked for it died, may still be at
- *            work (a guest's kernel takes its time); @sure_down: the same downwards
+ *            work (a guest's kernel takes its time); NULL: none; @sure_down: the same downwards
  * @journalled: of a hold: nothing but our record leads to its being given back after a
  *            crash, no lease and no claim; so it is on record before it is asked for
  * @asked_first: @check counts only once the verb was asked in this visit: what it looks at
@@ -93,8 +98,8 @@ typedef int (*check_fn)(const struct txn *t, const struct view *v, bool rolling,
  * @limit_ms: for the row, from its first look; 0: only the transaction's
  * @poll_ms:  look again this often while nothing happens; 0: events are mostly enough
  * @mark:     see above
- * @ready:    whether @up makes sense for an item yet (the guest must see a thing before
- *            it can bring it online); NULL: always
+ * @ready:    how much of an item @up makes sense for yet (the guest must see a thing before
+ *            it can bring it online), in any unit; 0: nothing; NULL: always
  * @partly:   at the limit, on the way forward, it ends there and what was reached stays:
  *            says in words how far it got; NULL: the walk turns round
  * @again:    ask again when a look shows a change and the row is not done
@@ -107,10 +112,12 @@ struct row {
 	check_fn check;
 	unsigned limit_ms, poll_ms;
 	enum mark mark;
-	bool (*ready)(const struct txn *t, const struct view *v, unsigned item);
+	level_fn ready;
 	void (*partly)(const struct txn *t, const struct view *v, struct ls_err *err);
+	bool (*seen)(const struct txn *t, const struct view *v);
+	item_fn sure_up, sure_down;
 	bool again;
-	bool asked_first, sure_up, sure_down, journalled;
+	bool asked_first, journalled;
 };
 
 /**
@@ -143,6 +150,9 @@ uint64_t level_claim_dst(const struct txn *t, const struct view *v, unsigned ite
 uint64_t level_guest_lock(const struct txn *t, const struct view *v, unsigned item);
 uint64_t level_none(const struct txn *t, const struct view *v, unsigned item);
 uint64_t level_all(const struct txn *t, const struct view *v, unsigned item);
+bool agent_seen(const struct txn *t, const struct view *v);
+bool agent_seen_or_goes(const struct txn *t, const struct view *v, unsigned row);
+bool item_every(const struct txn *t, unsigned item);
 enum txn_end alive_src(const struct txn *t, const struct view *v, struct ls_err *err);
 
 #endif

@@ -34,10 +34,16 @@ static uint64_t target(const struct engine *e, unsigned item)
 /* Asked once on the way back, whatever can be seen: see struct row. */
 static bool must_be_sure(const struct engine *e)
 {
-	const struct row *r = engine_row(e);
+	return !e->visit.hold && e->t->walk.rollback && !e->visit.asked && !e->visit.late;
+}
 
-	return !e->visit.hold && e->t->walk.rollback && !e->visit.asked && !e->visit.late &&
-	       (e->visit.dir == STEP_UP ? r->sure_up : r->sure_down);
+static bool to_be_sure(const struct engine *e, unsigned item)
+{
+	const struct row *r = engine_row(e);
+	item_fn sure = e->visit.dir == STEP_UP ? r->sure_up : r->sure_down;
+
+	return must_be_sure(e) && sure && sure(e->t, item) &&
+	       e->level[item] != e->t->items[item].goal;
 }
 
 /* Fill in what is still to do in the row, and a sum that changes when anything in it does. */
@@ -45,14 +51,14 @@ static void measure(struct engine *e, const struct view *v)
 {
 	const struct row *r = engine_row(e);
 	unsigned n = e->visit.hold ? 1 : e->t->n;
-	bool up = e->visit.dir == STEP_UP, sure = must_be_sure(e);
+	bool up = e->visit.dir == STEP_UP;
 
 	e->sum = 0;
 	e->undone = e->n_todo = 0;
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t want = target(e, i);
 		uint64_t is = up ? r->full(e->t, v, i) : r->any(e->t, v, i);
-		bool ready = !up || !r->ready || r->ready(e->t, v, i);
+		uint64_t ready = up && r->ready ? r->ready(e->t, v, i) : 1;
 
 		e->level[i] = want;
 		e->sum = e->sum * 31 + is * 2 + ready;
@@ -60,7 +66,9 @@ static void measure(struct engine *e, const struct view *v)
 			continue;
 		if (up ? is < want : is > want)
 			e->undone++;
-		else if (!sure || want == e->t->items[i].goal)
+		else if (to_be_sure(e, i))
+			ready = 1; /* what is to be taken back may not even show yet */
+		else
 			continue;
 		if (ready)
 			e->todo[e->n_todo++] = i;
@@ -215,11 +223,15 @@ static void write_or_ask(struct engine *e, const struct view *v)
 
 /* ---- judging ---------------------------------------------------------- */
 
-static bool silent(const struct row *r, const struct view *v)
+/* Who would have to be seen to judge the row, and was not; NULL: nobody. */
+static const char *unseen(const struct engine *e, const struct view *v)
 {
+	const struct row *r = engine_row(e);
 	const struct vm *vm = &v->vm[r->side];
 
-	return !vm->answers && vm->run != VM_GONE;
+	if (!vm->answers && vm->run != VM_GONE)
+		return "QEMU";
+	return r->seen && !r->seen(e->t, v) ? "the guest's agent" : NULL;
 }
 
 /* Neither there nor gone: bounded by the row's limit, or by our own where it has none. */
@@ -284,9 +296,9 @@ static bool judge_row(struct engine *e, const struct view *v)
 {
 	const struct row *r = engine_row(e);
 	struct ls_err err;
-	bool blind = silent(r, v);
 
-	if (!blind) {
+	e->visit.unseen = unseen(e, v);
+	if (!e->visit.unseen) {
 		e->visit.silent_ms = 0;
 		if (r->check && (e->visit.asked || !r->asked_first) &&
 		    r->check(e->t, v, e->t->walk.rollback, &err) < 0)
@@ -296,7 +308,7 @@ static bool judge_row(struct engine *e, const struct view *v)
 	/* What is to be taken back needs the holds as much as going on does. */
 	if (e->cancelled && !(e->visit.hold && e->t->entered))
 		return end_cancel(e);
-	if (blind)
+	if (e->visit.unseen)
 		return not_seen(e);
 	if (e->undone || (e->n_todo && must_be_sure(e)))
 		return not_done(e, v);
