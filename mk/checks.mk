@@ -15,6 +15,7 @@ help:
 #: make check             every test, with all set-up; the last line has the counts
 #: make unit              the unit tests only; T=test_qmp_frame runs one of them
 #: make e2e T=NAME        one scenario, tests/e2e/NAME.scn
+#: make sim               10,000 lives of guests, from seeds (S=N: one, with its story)
 #: make interleave        every schedule of small cases, the agent's real code (T=CASE: one)
 #: make check-asan        unit tests under AddressSanitizer and UBSan
 #: make check-tsan        unit tests under ThreadSanitizer
@@ -35,7 +36,7 @@ check-tsan: deps
 	+$(Q)MAKE="$(MAKE)" tests/run tsan
 
 check-long: deps deps-long
-	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build lint unit asan tsan model interleave install e2e mutants
+	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build lint unit asan tsan model sim interleave install e2e mutants
 
 check-matrix: deps deps-matrix
 	+$(Q)MAKE="$(MAKE)" LOCKSTEP_LONG=1 tests/run build matrix
@@ -49,6 +50,9 @@ deps-long:
 
 mutants: deps deps-long
 	$(Q)tests/mutants/run $(T)
+
+sim: $(B)/sim
+	$(Q)$(B)/sim $(if $(S),--seed $(S) --trace,--seeds 1-10000 --jobs $(shell nproc))
 
 interleave: $(B)/interleave
 	$(Q)$(B)/interleave $(T)
@@ -103,7 +107,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBQMP)
 	$(Q)mkdir -p $(@D) && $(CC) -fsanitize=fuzzer,address,undefined -pthread -o $@ \
 		$(filter %.o,$^) $(LIBQMP) $(call pc,--libs,$(PKGS))
 
-.PHONY: help check-matrix deps-matrix ppc64el check-asan check-tsan check-long deps-lint deps-long mutants interleave e2e lint cover bench fuzz
+.PHONY: help check-matrix deps-matrix ppc64el check-asan check-tsan check-long deps-lint deps-long mutants interleave sim e2e lint cover bench fuzz
 
 # The agent for the lab's pSeries: Debian's cross compiler, and the two libraries unpacked.
 PPC     := powerpc64le-linux-gnu
