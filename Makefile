@@ -13,17 +13,17 @@ WARN    := -Wall -Wextra -Wvla -Wshadow -Wmissing-prototypes $(if $(CI),-Werror)
 SAN     ?=
 PKGS    := json-c liburcu liburcu-cds
 HOST    := libsystemd inih
-STORE   := sqlite3
+DAEMON  := sqlite3 libmicrohttpd
 pc       = $(shell pkg-config $(1) $(2) 2>/dev/null)
 # Evaluated per command, not when make starts: `make deps` must run without them.
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DLOCKSTEP_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SAN) \
-             -fPIC -pthread -Iinclude $(call pc,--cflags,$(PKGS) $(HOST) $(STORE))
+             -fPIC -pthread -Iinclude $(call pc,--cflags,$(PKGS) $(HOST) $(DAEMON))
 
 QMP_SRC   := $(wildcard qmp/*.c)
 CORE_SRC  := $(wildcard coordinator/core/*.c)
 STORE_SRC := $(wildcard coordinator/store*.c) coordinator/rival.c
 DAEM_SRC  := $(STORE_SRC) $(wildcard $(addprefix coordinator/,access.c config.c daemon*.c ctl*.c \
-             journal*.c lane*.c))
+             board.c journal*.c lane*.c metrics*.c))
 COORD_SRC := $(filter-out coordinator/lockstep.c coordinator/lockstepd.c $(DAEM_SRC),\
              $(wildcard coordinator/*.c))
 AGENT_SRC := $(filter-out guest-agent/agent.c,$(wildcard guest-agent/*.c))
@@ -64,7 +64,7 @@ $(B)/lockstep $(B)/lockstepd: $(B)/%: $(B)/coordinator/%.o \
 		$(call obj,$(COORD_SRC) $(CORE_SRC)) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN) -pthread -o $@ $(filter %.o,$^) $(LIBQMP) \
-		$(call pc,--libs,$(PKGS) $(HOST) $(if $(filter %d,$@),$(STORE)))
+		$(call pc,--libs,$(PKGS) $(HOST) $(if $(filter %d,$@),$(DAEMON)))
 
 $(B)/lockstep-agent: $(call obj,guest-agent/agent.c $(AGENT_SRC)) $(LIBQMP)
 	$(call say,LD,$@)
@@ -103,10 +103,11 @@ unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/
             $(if $(filter test_fleet_%,$(1)),$(FLEET_SRC))))))))
 .SECONDARY: # objects are kept
 .SECONDEXPANSION:
+$(B)/unit/test_fleet_metrics: | $(B)/lockstepd
 $(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST)) \
-		$(call pc,--libs,cmocka $(if $(filter test_store_% test_daemon_%,$*),$(STORE)))
+		$(call pc,--libs,cmocka $(if $(filter test_store_% test_daemon_%,$*),$(DAEMON)))
 
 # The agent's own objects over a scheduler of ours: who calls one of these functions calls
 # __wrap_...() (tests/interleave/wrap.c).

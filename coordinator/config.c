@@ -36,7 +36,7 @@ static const struct config defaults = {
 
 /**
  * struct parse - One reading
- * @seen: bit per limit, then per class: a key that comes twice is a mistake
+ * @seen: bit per limit, then per class, [memory], [metrics]: a key that comes twice is a mistake
  */
 struct parse {
 	struct config conf;
@@ -139,6 +139,18 @@ static int set_folders(struct parse *p, const char *key, const char *value, stru
 	return 0;
 }
 
+static int set_metrics(struct parse *p, const char *key, const char *value, struct ls_err *err)
+{
+	if (strcmp(key, "listen") != 0)
+		return ls_err_set(err, -EINVAL, "unknown; known is listen");
+	if (once(p, (unsigned)N_LIMITS + ACCESS_COUNT + 1, err) < 0)
+		return -EINVAL;
+	if (metrics_address_check(value, err) < 0)
+		return -EINVAL;
+	snprintf(p->conf.metrics, sizeof(p->conf.metrics), "%s", value);
+	return 0;
+}
+
 static int on_key(void *arg, const char *section, const char *key, const char *value,
 		  struct ls_err *err)
 {
@@ -148,8 +160,11 @@ static int on_key(void *arg, const char *section, const char *key, const char *v
 		return set_access(arg, key, value, err);
 	if (!strcmp(section, "memory"))
 		return set_folders(arg, key, value, err);
-	return ls_err_set(err, -EINVAL,
-			  "no such section; there are [lockstepd], [access] and [memory]");
+	if (!strcmp(section, "metrics"))
+		return set_metrics(arg, key, value, err);
+	return ls_err_set(
+		err, -EINVAL,
+		"no such section; there are [lockstepd], [access], [memory] and [metrics]");
 }
 
 int config_load(const char *path, struct ls_err *err, struct config *ret_conf)

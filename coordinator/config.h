@@ -11,12 +11,16 @@
  *
  *	[memory]
  *	folders = /dev/hugepages /srv/guests
+ *
+ *	[metrics]
+ *	listen = unix:/run/lockstep/metrics.sock
  */
 #ifndef COORDINATOR_CONFIG_H
 #define COORDINATOR_CONFIG_H
 
 #include "access.h"
 #include "core/backing.h"
+#include "metrics_http.h"
 
 #define CONFIG_FILE "/etc/lockstep/lockstepd.conf"
 
@@ -45,6 +49,7 @@ enum config_unit { CONFIG_COUNT, CONFIG_MS };
  * struct config - All of it, with defaults where the file says nothing
  * @access:  who may what
  * @folders: where the files of DIMMs may be; none if it is empty
+ * @metrics: where they are served; empty: nowhere
  */
 struct config {
 #define X(field, key, unit, otherwise, lo, hi, help) unsigned field;
@@ -52,6 +57,7 @@ struct config {
 #undef X
 	struct access access;
 	char folders[CONFIG_FOLDERS_BYTES];
+	char metrics[METRICS_ADDRESS_BYTES];
 };
 
 /**

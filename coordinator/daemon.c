@@ -15,10 +15,12 @@
 
 #include <lockstep/cleanup.h>
 
+#include "board.h"
 #include "claim.h"
 #include "ctl.h"
 #include "daemon_log.h"
 #include "journal.h"
+#include "metrics.h"
 
 /* ---- what is on disk --------------------------------------------------------- */
 
@@ -127,7 +129,15 @@ struct lane *daemon_find(const struct daemon *d, const char *name)
 
 static int begin(struct daemon *d, const struct guest *g)
 {
-	const struct lane_ops ops = { ctl_event, journal_record, journal_ready, journal_unplug, d };
+	const struct lane_ops ops = {
+		.event = ctl_event,
+		.record = journal_record,
+		.ready = journal_ready,
+		.unplug = journal_unplug,
+		.arg = d,
+		.board = d->board,
+		.metrics = d->metrics,
+	};
 	const struct log_about about = { .message = LOG_GUESTS, .guest = g->name };
 	struct lane **more = realloc(d->lanes, (d->n_lanes + 1) * sizeof(*more)), *l;
 
@@ -182,6 +192,26 @@ static int apply(struct daemon *d, const struct wanted *w, struct ls_err *err)
 	return 0;
 }
 
+static int serve_metrics(struct daemon *d, const char *address, struct ls_err *err)
+{
+	const struct metrics_sources sources = { d->metrics, d->board, d->store };
+
+	return metrics_http_at(&d->http, address, &sources, err);
+}
+
+static int first_time(struct daemon *d, struct ls_err *err)
+{
+	int r = journal_open(d, err);
+
+	if (r < 0)
+		return r;
+	d->board = board_new();
+	d->metrics = metrics_new();
+	if (!d->board || !d->metrics)
+		return ls_err_set(err, -ENOMEM, "out of memory");
+	return serve_metrics(d, d->config.metrics, err);
+}
+
 int daemon_load(struct daemon *d, bool check, struct ls_err *err)
 {
 	struct wanted w = { 0 };
@@ -194,10 +224,12 @@ int daemon_load(struct daemon *d, bool check, struct ls_err *err)
 		r = want_all(&w, d->guests_dir, config.max_guests, err);
 	if (r >= 0)
 		r = want_all(&w, added, config.max_guests, err);
+	if (r >= 0 && !check && d->store)
+		r = serve_metrics(d, config.metrics, err);
 	if (r >= 0 && !check) {
 		d->config = config;
 		d->limits = (struct lane_limits){ config.max_queue, config.reconnect_ms };
-		r = d->store ? 0 : journal_open(d, err);
+		r = d->store ? 0 : first_time(d, err);
 	}
 	if (r >= 0 && !check) {
 		journal_set_limits(d);
@@ -299,5 +331,11 @@ void daemon_done(struct daemon *d)
 	while (d->n_lanes)
 		end(d, d->n_lanes - 1);
 	free(d->lanes);
+	d->lanes = NULL;
+	d->http = metrics_http_free(d->http);
 	journal_close(d);
+	board_free(d->board);
+	metrics_free(d->metrics);
+	d->board = NULL;
+	d->metrics = NULL;
 }

@@ -7,6 +7,7 @@
  * lane*.c      one guest
  * ctl.c        the control socket: clients, events; ctl_verbs.c: what they may ask
  * journal.c    what is kept of transactions, in store.h
+ * board.c      what is known of each guest, for readers; metrics*.c: what was counted
  * access.c     who they are; config.c: the limits
  */
 #ifndef COORDINATOR_DAEMON_H
@@ -15,8 +16,11 @@
 #include "config.h"
 #include "lane.h"
 
+struct board;
 struct ctl;
 struct leftover;
+struct metrics;
+struct metrics_http;
 struct unplug;
 struct store;
 
@@ -30,6 +34,7 @@ struct store;
  * @lanes:    @n_lanes of them, in no order
  * @store:    the journal; @leftovers: transactions open in it when it was opened;
  *            @unplugs: that are pending by it
+ * @board:    what is known of each guest; @metrics: what was counted; @http: who may read it
  * @stopping: no more requests are taken
  */
 struct daemon {
@@ -43,6 +48,9 @@ struct daemon {
 	struct store *store;
 	struct leftover *leftovers;
 	struct unplug *unplugs;
+	struct board *board;
+	struct metrics *metrics;
+	struct metrics_http *http;
 	bool stopping;
 };
 

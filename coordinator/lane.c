@@ -16,14 +16,6 @@
 #include "lane_private.h"
 #include "report.h"
 
-const char *lane_state_name(enum lane_state s)
-{
-	static const char *const names[] = { "away", "recovering", "ready", "busy" };
-
-	_Static_assert(sizeof(names) / sizeof(names[0]) == LANE_STATE_COUNT, "a name for each");
-	return names[s];
-}
-
 /* ---- events ---------------------------------------------------------------- */
 
 /* @o is consumed. */
@@ -40,6 +32,7 @@ static void emit_error(struct lane *l, const struct job *q, int code, const stru
 	const struct log_about about = { LOG_REFUSED, l->guest.name, q->job.id, NULL, err };
 
 	log_about(LOG_INFO, &about, "refused: %s", err->text);
+	metrics_ended(l->ops.metrics, q->job.wish.kind, END_REFUSED, err);
 	emit(l, q, report_error(code, err));
 }
 
@@ -51,6 +44,9 @@ void lane_tell(void *arg, const struct txn *t, const struct action *a)
 
 	log_about(LOG_INFO, &about, "%s %s (%llu ms)", qmp_get_str(o, "event", ""), a->text,
 		  (unsigned long long)a->took_ms);
+	if (a->tell == TELL_ROW_DONE || a->tell == TELL_ROW_FAILED)
+		metrics_row(l->ops.metrics, a->row, a->took_ms);
+	lane_publish(l);
 	emit(l, l->running, o);
 }
 
@@ -114,6 +110,7 @@ void lane_idle(struct lane *l)
 {
 	if (l->state == LANE_BUSY)
 		l->state = LANE_READY;
+	lane_publish(l);
 	if (l->lost)
 		lane_lost_now(l);
 	else
@@ -161,6 +158,7 @@ static void on_ended(void *arg, struct txn *t)
 					 t->end == END_DONE ? NULL : &t->reason };
 
 	log_about(LOG_INFO, &about, "%s %s", txn_end_name(t->end), t->reason.text);
+	metrics_ended(l->ops.metrics, l->running->job.wish.kind, t->end, &t->reason);
 	emit(l, l->running, report_ended(l->guest.name, t));
 	run_look_start(l->run, on_now, l);
 }
@@ -173,6 +171,7 @@ static void already_so(struct lane *l)
 	json_add_str(o, "end", txn_end_name(END_DONE));
 	json_add_str(o, "reason", "");
 	json_add_num(o, "exit", XC_OK);
+	metrics_ended(l->ops.metrics, l->running->job.wish.kind, END_DONE, NULL);
 	emit(l, l->running, o);
 	on_now(l);
 }
@@ -219,6 +218,7 @@ static void next(struct lane *l)
 	l->running = unlink_first(l);
 	l->state = LANE_BUSY;
 	l->looking = false; /* it is replaced */
+	lane_publish(l);
 	run_look_start(l->run, on_looked, l);
 }
 
@@ -267,6 +267,7 @@ static int enqueue(struct lane *l, struct job *q, struct ls_err *err)
 		at = &(*at)->next;
 	*at = q;
 	l->queued++;
+	lane_publish(l);
 	lane_kick(l);
 	return 0;
 }
@@ -344,6 +345,7 @@ int lane_cancel(struct lane *l, const char *id, struct ls_err *err)
 			continue;
 		*at = q->next;
 		l->queued--;
+		lane_publish(l);
 		ls_err_set(err, -ECANCELED, "cancelled before it began");
 		emit_error(l, q, XC_REFUSED, err);
 		job_free(q);
@@ -369,63 +371,4 @@ void lane_jobs_done(struct lane *l)
 	if (l->running)
 		job_free(l->running);
 	l->running = NULL;
-}
-
-/* ---- what is known of it ------------------------------------------------------ */
-
-const struct guest *lane_guest(const struct lane *l)
-{
-	return &l->guest;
-}
-
-enum lane_state lane_state(const struct lane *l)
-{
-	return l->state;
-}
-
-static const struct vm *seen(const struct lane *l)
-{
-	const struct vm *vm = l->run ? &run_view(l->run)->vm[SIDE_SRC] : NULL;
-
-	return vm && vm->answers ? vm : NULL;
-}
-
-struct json_object *lane_summary(const struct lane *l)
-{
-	struct json_object *o = json_object_new_object();
-	const struct vm *vm = seen(l);
-
-	json_add_str(o, "guest", l->guest.name);
-	json_add_str(o, "state", lane_state_name(l->state));
-	json_add_str(o, "reason", l->state == LANE_AWAY ? l->why.text : "");
-	json_add_str(o, "txn", l->running ? l->running->job.id : "");
-	json_add_num(o, "waiting", l->queued);
-	json_add_num(o, "pending-unplugs", l->n_unplugs);
-	if (!vm)
-		return o;
-	json_add_str(o, "status", vm_run_name(vm->run));
-	json_add_num(o, "vcpus", vm_vcpus(vm));
-	json_add_num(o, "vcpus-online", vm_vcpus_online(vm));
-	json_add_num(o, "memory", vm_memory(vm));
-	json_add_num(o, "age-ms", qmp_now_ms() - l->seen_ms);
-	return o;
-}
-
-struct json_object *lane_status(const struct lane *l)
-{
-	struct json_object *o = lane_summary(l);
-	const struct vm *vm = seen(l);
-	char *text = NULL;
-	size_t len;
-	FILE *f = vm ? open_memstream(&text, &len) : NULL;
-
-	json_object_object_add(o, "unplugs", lane_unplugs_json(l));
-	if (!f)
-		return o;
-	show_vm(f, l->guest.name, vm);
-	fclose(f);
-	json_add_str(o, "text", text);
-	json_object_object_add(o, "vm", show_vm_json(l->guest.name, vm));
-	free(text);
-	return o;
 }

@@ -26,8 +26,10 @@
 #include "guests.h"
 #include "wish.h"
 
+struct board;
 struct json_object;
 struct lane;
+struct metrics;
 struct txn;
 
 enum lane_state { LANE_AWAY, LANE_RECOVERING, LANE_READY, LANE_BUSY, LANE_STATE_COUNT };
@@ -83,6 +85,8 @@ enum lane_left { LANE_LEFT_NOTHING, LANE_LEFT_ENDED, LANE_LEFT_STUCK };
  * @ready: the guest is reached, and nothing interrupted is left in it, since it was ended,
  *         or could not be; NULL allowed
  * @unplug: an unplug is pending, or is not any more; NULL allowed
+ * @board: where it publishes what it knows
+ * @metrics: where it counts; NULL: nobody does
  */
 struct lane_ops {
 	void (*event)(void *arg, const struct lane *l, const struct lane_job *j,
@@ -92,6 +96,8 @@ struct lane_ops {
 	void (*ready)(void *arg, const struct lane *l, enum lane_left left);
 	void (*unplug)(void *arg, const struct lane *l, const struct lane_unplug *u, bool pending);
 	void *arg;
+	struct board *board;
+	struct metrics *metrics;
 };
 
 /**

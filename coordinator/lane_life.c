@@ -53,6 +53,7 @@ static void away(struct lane *l, const struct ls_err *why)
 	l->state = LANE_AWAY;
 	l->claim = claim_drop(l->claim);
 	lane_refuse_all(l, XC_REACH, why);
+	lane_publish(l);
 	set_timer(l, l->retry_ms, on_retry);
 	l->retry_ms *= 2;
 	if (l->retry_ms > l->limits->reconnect_ms)
@@ -146,6 +147,7 @@ static void ready(struct lane *l)
 	if (l->ops.ready)
 		l->ops.ready(l->ops.arg, l, l->left);
 	l->left = LANE_LEFT_NOTHING;
+	lane_publish(l);
 	lane_kick(l);
 }
 
@@ -162,6 +164,7 @@ static void on_record(void *arg, struct json_object *value, const struct ls_err 
 			  "an interrupted transaction is on record: recovering");
 		l->state = LANE_RECOVERING;
 		ls_err_set(&l->why, -EBUSY, "what was interrupted is being ended");
+		lane_publish(l);
 		set_timer(l, 0, on_recover);
 	} else {
 		ready(l);
@@ -216,10 +219,12 @@ static void on_refreshed(void *arg)
 	l->seen_ms = qmp_now_ms();
 	if (l->state != LANE_READY)
 		return;
-	if (run_look_error(l->run, &err) < 0)
+	if (run_look_error(l->run, &err) < 0) {
 		away(l, &err);
-	else
-		lane_unplugs_seen(l);
+		return;
+	}
+	lane_unplugs_seen(l);
+	lane_publish(l);
 }
 
 static int on_refresh(sd_event_source *s, uint64_t now, void *arg)
@@ -297,14 +302,19 @@ struct lane *lane_new(sd_event *loop, const struct guest *guest, const struct la
 {
 	struct lane *l = calloc(1, sizeof(*l));
 
-	if (!l)
+	if (l)
+		l->known = board_add(ops->board, guest->name);
+	if (!l || !l->known) {
+		free(l);
 		return NULL;
+	}
 	l->loop = sd_event_ref(loop);
 	l->guest = *guest;
 	l->limits = limits;
 	l->ops = *ops;
 	l->retry_ms = LANE_RETRY_MS;
 	ls_err_set(&l->why, -EAGAIN, "it is being connected");
+	lane_publish(l);
 	attempt(l);
 	return l;
 }
@@ -317,6 +327,7 @@ void lane_free(struct lane *l)
 	lane_run_free(l);
 	lane_jobs_done(l);
 	free(l->unplugs);
+	board_remove(l->known);
 	claim_drop(l->claim);
 	sd_event_source_disable_unref(l->retry);
 	sd_event_source_disable_unref(l->kick);

@@ -7,9 +7,11 @@
 #ifndef COORDINATOR_LANE_PRIVATE_H
 #define COORDINATOR_LANE_PRIVATE_H
 
+#include "board.h"
 #include "claim.h"
 #include "core/txn.h"
 #include "lane.h"
+#include "metrics.h"
 #include "run.h"
 
 /**
@@ -40,6 +42,7 @@ struct receipt {
 /**
  * struct lane - See lane.h
  * @why:      LANE_AWAY: why, and what to do
+ * @known:    what readers see of it: lane_publish()
  * @claim:    held while there is a connection
  * @run:      NULL before the first attempt and while a recovery runs
  * @seen_ms:  when the last view was
@@ -60,6 +63,7 @@ struct lane {
 	struct lane_ops ops;
 	enum lane_state state;
 	struct ls_err why;
+	struct board_guest *known;
 	struct claim *claim;
 	struct run *run;
 	uint64_t seen_ms;
@@ -84,6 +88,7 @@ void lane_tell(void *arg, const struct txn *t, const struct action *a);
 void lane_record(void *arg, const struct txn *t, const char *row, const char *text,
 		 void (*done)(void *done_arg, const struct ls_err *err), void *done_arg);
 void lane_run_free(struct lane *l); /* and nobody is told of what is being written */
+void lane_publish(struct lane *l);  /* something that readers see has changed */
 void lane_kick(struct lane *l);	    /* look whether the next request can begin */
 void lane_refuse_all(struct lane *l, int code, const struct ls_err *err);
 void lane_jobs_done(struct lane *l);

@@ -149,6 +149,7 @@ void lane_forget(struct lane *l, const char *txn)
 			hv_expect_unplug(run_hv(l->run, SIDE_SRC), now(l), l->unplugs[i].item,
 					 false);
 		drop(l, i);
+		lane_publish(l);
 		lane_refresh(l);
 	}
 }

@@ -537,3 +537,8 @@ struct store *store_close(struct store *s)
 	store_free(s);
 	return NULL;
 }
+
+uint64_t store_commits(const struct store *s)
+{
+	return s->db.commits;
+}

@@ -232,4 +232,7 @@ int store_each_open(struct store *s, int (*fn)(void *arg, const struct store_txn
 int store_each_pending(struct store *s, int (*fn)(void *arg, const struct store_pending *p),
 		       void *arg, struct ls_err *err);
 
+/* How often the disk has confirmed something since it was opened. Context: any thread. */
+uint64_t store_commits(const struct store *s);
+
 #endif

@@ -43,8 +43,9 @@ struct db {
 	char path[PATH_MAX];
 	sqlite3 *sql;
 	sqlite3_stmt *statement[ST_COUNT];
-	int log_pages;	   /* of the write-ahead log, at the last commit */
-	int log_pages_max; /* then it is cut */
+	int log_pages;		  /* of the write-ahead log, at the last commit */
+	_Atomic uint64_t commits; /* since it was opened; other threads read it */
+	int log_pages_max;	  /* then it is cut */
 };
 
 enum job_kind { JOB_WRITE, JOB_PENDING_SET, JOB_PENDING_CLEAR, JOB_FORGET, JOB_LIST, JOB_SHOW };

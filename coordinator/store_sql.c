@@ -54,6 +54,7 @@ static int on_commit(void *arg, sqlite3 *sql, const char *name, int pages)
 
 	(void)sql, (void)name;
 	db->log_pages = pages;
+	db->commits++;
 	return SQLITE_OK;
 }
 

@@ -19,7 +19,7 @@
 #ifndef AGENT_MEMLOCK_H
 #define AGENT_MEMLOCK_H
 
-#include "rcu_order.h" /* before urcu.h */
+#include <lockstep/rcu_order.h> /* before urcu.h */
 
 #include <pthread.h>
 #include <stdbool.h>

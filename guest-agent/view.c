@@ -10,7 +10,7 @@
 
 #include <lockstep/log.h>
 
-#include "rcu_order.h"
+#include <lockstep/rcu_order.h>
 
 static void view_free(struct view *v)
 {

@@ -91,7 +91,7 @@ $(B)/bench/bench_daemon: $(call obj,$(FLEET_SRC)) | $(B)/lockstepd
 $(B)/bench/%: $(B)/tests/bench/%.o $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $(filter %.o,$^) $(LIBQMP) $(call pc,--libs,$(PKGS)) \
-		$(if $(filter bench_store bench_daemon,$*),$(call pc,--libs,$(HOST) $(STORE)))
+		$(if $(filter bench_store bench_daemon,$*),$(call pc,--libs,$(HOST) $(DAEMON)))
 
 FUZZ_S  ?= 30
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -115,7 +115,7 @@ PPC_DEV := $(B)/lab/ppc64el/dev
 ppc64el: $(PPC_DEV)
 	+$(Q)PKG_CONFIG_LIBDIR=$(PPC_DEV)/usr/lib/$(PPC)/pkgconfig \
 		PKG_CONFIG_SYSROOT_DIR=$(abspath $(PPC_DEV)) \
-		$(sub) B=$(B)/ppc64el CC=$(PPC)-gcc HOST= STORE= \
+		$(sub) B=$(B)/ppc64el CC=$(PPC)-gcc HOST= DAEMON= \
 		$(addprefix $(B)/ppc64el/,lockstep-agent-static block-trap)
 $(PPC_DEV):
 	$(Q)mkdir -p $@.new && cd $@.new && $(abspath tests/lab/apt-elsewhere) $(abspath $(B)/lab/apt) \

@@ -5,6 +5,7 @@
 #include "vm.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,27 @@ void vm_done(struct vm *vm)
 	free(vm->mems);
 	free(vm->forced);
 	memset(vm, 0, sizeof(*vm));
+}
+
+static void *copy_of(const void *from, size_t n, size_t size)
+{
+	void *copy = malloc((n + 1) * size);
+
+	if (copy && n)
+		memcpy(copy, from, n * size);
+	return copy;
+}
+
+int vm_copy(const struct vm *from, struct vm *ret)
+{
+	*ret = *from;
+	ret->cpus = copy_of(from->cpus, from->n_cpus, sizeof(*ret->cpus));
+	ret->mems = copy_of(from->mems, from->n_mems, sizeof(*ret->mems));
+	ret->forced = copy_of(from->forced, from->n_forced, sizeof(*ret->forced));
+	if (ret->cpus && ret->mems && ret->forced)
+		return 0;
+	vm_done(ret);
+	return -ENOMEM;
 }
 
 struct vm_mem *vm_mem_by_id(const struct vm *vm, const char *id)

@@ -233,6 +233,9 @@ struct vm {
 /* Release what @vm points to; the struct itself is the caller's, and empty afterwards. */
 void vm_done(struct vm *vm);
 
+/* A copy with memory of its own, for vm_done(). Return: 0; -ENOMEM, and it is empty. */
+int vm_copy(const struct vm *from, struct vm *ret);
+
 /* The two guests of a migration; every other operation has only the first. */
 enum side { SIDE_SRC, SIDE_DST, SIDE_COUNT };
 

@@ -8,7 +8,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "../fleet/daemon.h"
 
@@ -98,12 +97,10 @@ static void measure(sd_event *loop, const char *lockstepd, unsigned guests)
 int main(int argc, char **argv)
 {
 	unsigned guests = argc > 1 ? (unsigned)atoi(argv[1]) : GUESTS;
-	const char *slash = strrchr(argv[0], '/');
 	char lockstepd[512];
 	sd_event *loop;
 
-	snprintf(lockstepd, sizeof(lockstepd), "%.*s/../lockstepd",
-		 slash ? (int)(slash - argv[0]) : 1, slash ? argv[0] : ".");
+	daemon_program(argv[0], lockstepd, sizeof(lockstepd));
 	if (sd_event_new(&loop) < 0)
 		return 1;
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -83,6 +83,14 @@ static void connect_to(struct under_test *d)
 	}
 }
 
+void daemon_program(const char *argv0, char *ret_path, size_t len)
+{
+	const char *slash = strrchr(argv0, '/');
+
+	snprintf(ret_path, len, "%.*s/../lockstepd", slash ? (int)(slash - argv0) : 1,
+		 slash ? argv0 : ".");
+}
+
 struct under_test *daemon_start(struct fleet *f, const char *lockstepd, const char *config)
 {
 	struct under_test *d = calloc(1, sizeof(*d));
@@ -98,15 +106,18 @@ struct under_test *daemon_start(struct fleet *f, const char *lockstepd, const ch
 	return d;
 }
 
-void daemon_stop(struct under_test *d)
+int daemon_stop(struct under_test *d)
 {
+	int status;
+
 	for (unsigned i = 0; i < DAEMON_CONNS; i++)
 		conn_done(&d->conn[i]);
 	kill(d->pid, SIGTERM);
-	while (waitpid(d->pid, NULL, WNOHANG) == 0)
+	while (waitpid(d->pid, &status, WNOHANG) == 0)
 		loop_run(d->fleet->loop, LOOK_MS);
 	free(d->asker);
 	free(d);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /* ---- one question -------------------------------------------------------------------- */

@@ -58,7 +58,12 @@ struct under_test {
 
 /* @lockstepd: the program; @config: its configuration. If it does not start, ours ends. */
 struct under_test *daemon_start(struct fleet *f, const char *lockstepd, const char *config);
-void daemon_stop(struct under_test *d);
+
+/* Return: its exit code, 0 as it should be; -1 it was killed. */
+int daemon_stop(struct under_test *d);
+
+/* The lockstepd that was built with the program @argv0, which lies one folder below it. */
+void daemon_program(const char *argv0, char *ret_path, size_t len);
 
 /* Until every guest from the @first on is ready. Return: milliseconds; -1 after @limit_ms. */
 int daemon_await_ready(struct under_test *d, unsigned first, unsigned limit_ms);

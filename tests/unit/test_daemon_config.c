@@ -104,6 +104,11 @@ static void test_when_a_line_is_wrong_then_it_is_named_and_nothing_changes(void 
 	assert_refused("[lockstepd]\nmax-queue = -1\n", "2", "is no number");
 	assert_refused("[lockstepd]\nmax-queue = 3\nmax-queue = 4\n", "3", "a second time");
 	assert_refused("[other]\nmax-queue = 3\n", "2", "no such section");
+	assert_refused("[metrics]\nport = 3\n", "2", "known is listen");
+	assert_refused("[metrics]\nlisten = tcp:0.0.0.0:9750\n", "2", "is meant");
+	assert_refused("[metrics]\nlisten = tcp:127.0.0.1:0\n", "2", "is meant");
+	assert_refused("[metrics]\nlisten = unix:metrics\n", "2", "is meant");
+	assert_refused("[metrics]\nlisten = unix:/a\nlisten = unix:/b\n", "3", "second time");
 	assert_refused("[lockstepd]\nmax-queue\n[other]\nx = 1\n", "2", "not \"key = value\"");
 	assert_refused("[access]\nread = nobody-of-this-name\n", "2", "no user");
 	assert_refused("[access]\nadmin = @nobody-of-this-name\n", "2", "no group");

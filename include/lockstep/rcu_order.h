@@ -6,8 +6,8 @@
  *
  * Otherwise read sections are inline, which liburcu allows to LGPL code.
  */
-#ifndef AGENT_RCU_ORDER_H
-#define AGENT_RCU_ORDER_H
+#ifndef LOCKSTEP_RCU_ORDER_H
+#define LOCKSTEP_RCU_ORDER_H
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
