@@ -37,7 +37,7 @@ struct qmp;
 	X(PENDING, 6, "the guest was asked for a device and has not answered yet")                 \
 	X(STUCK, 7, "neither forward nor back; what is where, and what to run, was printed")       \
 	X(LOST, 8, "QEMU ended in the middle")                                                     \
-	X(FINDINGS, 9, "doctor: something disagrees and was not (or could not be) healed")                \
+	X(FINDINGS, 9, "doctor: something disagrees and was not (or could not be) healed")         \
 	X(PARTIAL, 10, "a part of it was done, and stays; how far it got was printed")
 
 enum exit_code {
@@ -57,7 +57,7 @@ enum exit_code {
  * @timeout_ms: for the transaction; 0 as long as its rows allow
  * @no_wait:    not for its end: lockstepd goes on with it
  * @fix:        doctor: heal
- * @wish:       vcpus, memory: what the options ask for; how much may be an argument
+ * @wish:       what the options ask for; how much may be an argument
  * @to:         migrate: the destination, as typed; @window: force, hold or off
  * @watcher:    in a migration's own process: where reports go; -1: they are shown here
  * @word:       what stood before the guest, e.g. "online" of "cpu online"
@@ -106,6 +106,9 @@ extern const struct argp cli_common;
 
 /* The same, and those of commands that change something: --timeout, --no-wait. */
 extern const struct argp cli_changing;
+
+/* The same, and those of a wish: --best-effort. */
+extern const struct argp cli_wishing;
 
 /* Parser for commands without options of their own; @n_args positional arguments at most. */
 error_t cli_parse(int key, char *arg, struct argp_state *state);

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
+static const struct argp_child children[] = { { &cli_wishing, 0, NULL, 0 }, { 0 } };
 
 static const struct argp balloon_argp = {
 	.parser = cli_parse,
@@ -24,15 +24,16 @@ static const struct argp balloon_argp = {
 
 static int run_balloon(struct cli *cli)
 {
-	struct wish w = { .kind = WISH_BALLOON };
+	struct wish *w = &cli->wish;
 	struct ls_err err;
 	int r = 0;
 
+	w->kind = WISH_BALLOON;
 	if (cli->n_args != 1)
 		r = ls_err_set(&err, -EINVAL, "how much? the memory that it keeps, e.g. 1G");
 	else
-		r = cli_size(cli->args[0], &err, &w.value);
-	return r < 0 ? cli_error(cli, XC_USAGE, &err) : cli_change(cli, &w);
+		r = cli_size(cli->args[0], &err, &w->value);
+	return r < 0 ? cli_error(cli, XC_USAGE, &err) : cli_change(cli, w);
 }
 
 const struct command cmd_balloon = { "balloon", "ask the guest to lend memory back, page by page",

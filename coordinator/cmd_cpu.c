@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
+static const struct argp_child children[] = { { &cli_wishing, 0, NULL, 0 }, { 0 } };
 
 static const struct argp cpu_argp = {
 	.parser = cli_parse,
@@ -23,16 +23,16 @@ static const struct argp cpu_argp = {
 
 static int run_cpu(struct cli *cli)
 {
-	bool online = !strcmp(cli->word, "online");
-	struct wish w = { .kind = online ? WISH_CPU_ONLINE : WISH_CPU_OFFLINE };
+	struct wish *w = &cli->wish;
 	struct ls_err err = { 0 };
 	int r = 0;
 
+	w->kind = strcmp(cli->word, "online") ? WISH_CPU_OFFLINE : WISH_CPU_ONLINE;
 	if (!cli->n_args)
 		r = ls_err_set(&err, -EINVAL, "which CPUs? their numbers, e.g. 3 or 2-4,7");
 	for (int i = 0; i < cli->n_args && r >= 0; i++)
-		r = wish_numbers(cli->args[i], &err, &w.which);
-	return r < 0 ? cli_error(cli, XC_USAGE, &err) : cli_change(cli, &w);
+		r = wish_numbers(cli->args[i], &err, &w->which);
+	return r < 0 ? cli_error(cli, XC_USAGE, &err) : cli_change(cli, w);
 }
 
 const struct command cmd_cpu = { "cpu", "take guest CPUs online or offline, without unplugging",

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
+static const struct argp_child children[] = { { &cli_wishing, 0, NULL, 0 }, { 0 } };
 
 enum { OPT_ADD_DIMM = 0x100, OPT_REMOVE_DIMM, OPT_DEVICE, OPT_BACKEND };
 

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
+static const struct argp_child children[] = { { &cli_wishing, 0, NULL, 0 }, { 0 } };
 
 enum { OPT_NODE = 0x100, OPT_PLUG, OPT_UNPLUG };
 

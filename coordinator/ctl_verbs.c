@@ -305,7 +305,9 @@ CTL_VERBS(X)
 /* clang-format off */
 #define GUEST   { "guest", QMP_STRING, false, 1, LS_NAME_BYTES - 1, 0, "its name" }
 #define DEVICE	{ "device", QMP_STRING, false, 1, LS_NAME_BYTES - 1, 0, "its id" }
-#define TIMEOUT { "timeout-ms", QMP_INT, true, 1, 86400000, 0, "for the operation as a whole" }
+#define HOW \
+	{ "timeout-ms", QMP_INT, true, 1, 86400000, 0, "for the operation as a whole" }, \
+	{ "best-effort", QMP_BOOL, true, 0, 0, 0, "drop what cannot be had, do the rest" }
 
 static const struct qmp_field list_fields[] = {};
 #define subscribe_fields list_fields
@@ -313,28 +315,28 @@ static const struct qmp_field list_fields[] = {};
 static const struct qmp_field status_fields[] = { GUEST };
 #define remove_fields status_fields
 static const struct qmp_field vcpus_fields[] = {
-	GUEST, TIMEOUT, { "count", QMP_INT, false, 0, LS_CPUS_MAX, 0, "vCPUs afterwards" },
+	GUEST, HOW, { "count", QMP_INT, false, 0, LS_CPUS_MAX, 0, "vCPUs afterwards" },
 	{ "node", QMP_INT, true, 0, LS_CPUS_MAX, 0, "of this NUMA node only" },
 };
 static const struct qmp_field vcpus_plug_fields[] = {
-	GUEST, TIMEOUT, { "slots", QMP_INTS, false, 0, LS_CPUS_MAX - 1, LS_CPUS_MAX, "vCPU slots" },
+	GUEST, HOW, { "slots", QMP_INTS, false, 0, LS_CPUS_MAX - 1, LS_CPUS_MAX, "vCPU slots" },
 };
 #define vcpus_unplug_fields vcpus_plug_fields
 static const struct qmp_field memory_fields[] = {
-	GUEST, TIMEOUT, { "bytes", QMP_INT, false, 0, INT64_MAX, 0, "memory afterwards" },
+	GUEST, HOW, { "bytes", QMP_INT, false, 0, INT64_MAX, 0, "memory afterwards" },
 };
 static const struct qmp_field cpu_online_fields[] = {
-	GUEST, TIMEOUT, { "cpus", QMP_INTS, false, 0, LS_CPUS_MAX - 1, LS_CPUS_MAX, "guest CPU numbers" },
+	GUEST, HOW, { "cpus", QMP_INTS, false, 0, LS_CPUS_MAX - 1, LS_CPUS_MAX, "guest CPU numbers" },
 };
 #define cpu_offline_fields cpu_online_fields
 #define balloon_fields memory_fields
 static const struct qmp_field dimm_add_fields[] = {
-	GUEST, TIMEOUT, { "bytes", QMP_INT, false, 0, INT64_MAX, 0, "of the DIMM" },
+	GUEST, HOW, { "bytes", QMP_INT, false, 0, INT64_MAX, 0, "of the DIMM" },
 	{ "backend", QMP_STRING, true, 0, BACKING_TEXT_BYTES - 1, 0, "what it is made of" },
 };
-static const struct qmp_field dimm_remove_fields[] = { GUEST, TIMEOUT, DEVICE };
+static const struct qmp_field dimm_remove_fields[] = { GUEST, HOW, DEVICE };
 static const struct qmp_field memory_resize_fields[] = {
-	GUEST, TIMEOUT, DEVICE,
+	GUEST, HOW, DEVICE,
 	{ "bytes", QMP_INT, false, 0, INT64_MAX, 0, "of the device afterwards" },
 };
 static const struct qmp_field txn_list_fields[] = {

@@ -57,6 +57,9 @@ void hv_look(struct hv *hv, hv_look_fn fn, void *arg);
 #define HV_ASK_MS    10000 /* for any one request, unless its row says more */
 #define HV_DOCTOR_MS 60000 /* to compare, and with fix to take CPUs off and on again */
 
+/* Gets what was wrong with one item of it, before that; may be called more than once. */
+typedef void (*hv_bad_fn)(void *arg, unsigned item, const struct ls_err *err);
+
 /* Gets the one reply to a request; @err has code 0 if it was good. */
 typedef void (*hv_reply_fn)(void *arg, const struct ls_err *err);
 
@@ -69,6 +72,7 @@ typedef void (*hv_reply_fn)(void *arg, const struct ls_err *err);
  * @todo:  items, @n of them
  * @level: by item
  * @limit_ms: for the answer, if that is more than HV_ASK_MS
+ * @bad:   with the reply's argument; NULL: nobody asks
  *
  * All borrowed for the call.
  */
@@ -81,6 +85,7 @@ struct hv_request {
 	unsigned n;
 	const uint64_t *level;
 	unsigned limit_ms;
+	hv_bad_fn bad;
 };
 
 /**

@@ -16,6 +16,13 @@ void batch_free(struct batch *b)
 	if (*at)
 		*at = b->next;
 	sd_event_source_unref(b->limit);
+	while (b->parts) {
+		struct part *p = b->parts;
+
+		b->parts = p->next;
+		free(p->items);
+		free(p);
+	}
 	free(b);
 }
 
@@ -81,6 +88,55 @@ void batch_done(struct batch *b)
 	b->limit = hv_after(b->hv, 0, batch_tell, b);
 }
 
+void batch_bad(struct batch *b, unsigned item, const struct ls_err *err)
+{
+	batch_fail(b, err);
+	if (b->fn && b->bad)
+		b->bad(b->arg, item, err);
+}
+
+/* ---- commands ------------------------------------------------------------ */
+
+struct part *part_new(struct batch *b)
+{
+	struct part *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		abort(); /* a few words */
+	*p = (struct part){ .b = b, .next = b->parts };
+	b->parts = p;
+	return p;
+}
+
+void part_item(struct part *p, unsigned item, int64_t id)
+{
+	if (p->n == p->size) {
+		p->size = p->size ? 2 * p->size : 4;
+		p->items = reallocarray(p->items, p->size, sizeof(*p->items));
+		if (!p->items)
+			abort(); /* 16 bytes a vCPU */
+	}
+	p->items[p->n++] = (struct part_item){ item, id };
+}
+
+static void submit(struct batch *b, struct conn *c, const char *name, struct json_object *args,
+		   qmp_reply_fn fn, void *arg)
+{
+	struct ls_err err;
+
+	if (!c->is_ready) {
+		json_object_put(args);
+		ls_err_set(&err, -ENOTCONN, "%s: not connected", c->address);
+		batch_fail(b, &err);
+		return;
+	}
+	b->pending++;
+	if (conn_submit(c, name, args, fn, arg, &err) < 0) {
+		batch_fail(b, &err);
+		b->pending--;
+	}
+}
+
 static void on_reply(struct qmp *q, struct json_object *value, const struct ls_err *err, void *arg)
 {
 	(void)q, (void)value;
@@ -92,22 +148,35 @@ static void on_reply(struct qmp *q, struct json_object *value, const struct ls_e
 void batch_add_fn(struct batch *b, struct conn *c, const char *name, struct json_object *args,
 		  qmp_reply_fn fn)
 {
-	struct ls_err err;
-
-	if (!c->is_ready) {
-		json_object_put(args);
-		ls_err_set(&err, -ENOTCONN, "%s: not connected", c->address);
-		batch_fail(b, &err);
-		return;
-	}
-	b->pending++;
-	if (conn_submit(c, name, args, fn, b, &err) < 0) {
-		batch_fail(b, &err);
-		b->pending--;
-	}
+	submit(b, c, name, args, fn, b);
 }
 
 void batch_add(struct batch *b, struct conn *c, const char *name, struct json_object *args)
 {
 	batch_add_fn(b, c, name, args, on_reply);
+}
+
+void batch_add_part(struct part *p, struct conn *c, const char *name, struct json_object *args,
+		    qmp_reply_fn fn)
+{
+	submit(p->b, c, name, args, fn, p);
+}
+
+static void on_part(struct qmp *q, struct json_object *value, const struct ls_err *err, void *arg)
+{
+	struct part *p = arg;
+
+	(void)q, (void)value;
+	if (err)
+		batch_bad(p->b, p->items[0].item, err);
+	batch_done(p->b);
+}
+
+void batch_add_item(struct batch *b, struct conn *c, const char *name, struct json_object *args,
+		    unsigned item)
+{
+	struct part *p = part_new(b);
+
+	part_item(p, item, 0);
+	batch_add_part(p, c, name, args, on_part);
 }

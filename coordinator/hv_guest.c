@@ -213,19 +213,30 @@ static void give_back(struct hv *hv, const struct hv_request *rq, struct batch *
 		     args_for(rq), on_closed);
 }
 
+/* Whose result that is: a guest CPU's, or a block of the one device that was asked for. */
+static void result_failed(struct part *p, int64_t id, const struct ls_err *err)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (p->items[i].id == id || p->items[i].id < 0) {
+			batch_bad(p->b, p->items[i].item, err);
+			return;
+		}
+	batch_fail(p->b, err);
+}
+
 /* The first result that failed is the error; the look tells which items are where. */
 static void on_results(struct qmp *q, struct json_object *value, const struct ls_err *err,
 		       void *arg)
 {
 	struct json_object *list = qmp_get_array(value, "results");
-	struct batch *b = arg;
+	struct part *p = arg;
 	struct ls_err bad;
 
 	(void)q;
 	if (!list)
 		list = qmp_get_array(value, "failed");
 	if (err)
-		batch_fail(b, err);
+		batch_fail(p->b, err);
 	for (size_t i = 0; !err && list && i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
 		int64_t code = qmp_get_int(o, "code", 0);
@@ -233,40 +244,42 @@ static void on_results(struct qmp *q, struct json_object *value, const struct ls
 		if (!OBJECT_OK(o, RESULT) || code >= 0)
 			continue;
 		ls_err_set(&bad, (int)code, "in the guest: %.200s", qmp_get_str(o, "error", ""));
-		batch_fail(b, &bad);
+		result_failed(p, qmp_get_int(o, "id", -1), &bad);
 	}
-	batch_done(b);
+	batch_done(p->b);
 }
 
-static void add_guest_cpus(struct json_object *list, const struct vm_cpu *c)
+static void add_cpu(struct part *p, struct json_object *list, unsigned item, int number)
 {
-	for (unsigned i = 0; i < c->present; i++)
-		json_object_array_add(list, json_object_new_int(c->guest_cpu[i]));
+	part_item(p, item, number);
+	json_object_array_add(list, json_object_new_int(number));
 }
 
 /* Of a slot all its CPUs; or the one that the item names itself. */
-static void add_item_cpus(struct json_object *list, const struct hv_request *rq, unsigned item)
+static void add_item_cpus(struct part *p, struct json_object *list, const struct hv_request *rq,
+			  unsigned item)
 {
 	const struct vm *vm = &rq->view->vm[rq->side];
 	int slot = rq->t->items[item].slot;
 
 	if (rq->t->op == OP_CPU)
-		json_object_array_add(list, json_object_new_int(slot));
+		add_cpu(p, list, item, slot);
 	else if (slot >= 0 && (unsigned)slot < vm->n_cpus)
-		add_guest_cpus(list, &vm->cpus[slot]);
+		for (unsigned i = 0; i < vm->cpus[slot].present; i++)
+			add_cpu(p, list, item, vm->cpus[slot].guest_cpu[i]);
 }
 
 static void cpus(struct hv *hv, const struct hv_request *rq, struct batch *b)
 {
 	struct json_object *args = args_for(rq), *list = json_object_new_array();
+	bool up = rq->verb == VERB_CPU_ONLINE;
+	struct part *p = part_new(b);
 
 	for (unsigned i = 0; i < rq->n; i++)
-		add_item_cpus(list, rq, rq->todo[i]);
+		add_item_cpus(p, list, rq, rq->todo[i]);
 	json_object_object_add(args, "cpus", list);
-	batch_add_fn(b, &hv->agent,
-		     ls_wire[rq->verb == VERB_CPU_ONLINE ? LS_WIRE_CPU_ONLINE : LS_WIRE_CPU_OFFLINE]
-			     .name,
-		     args, on_results);
+	batch_add_part(p, &hv->agent, ls_wire[up ? LS_WIRE_CPU_ONLINE : LS_WIRE_CPU_OFFLINE].name,
+		       args, on_results);
 }
 
 static void memory(struct hv *hv, const struct hv_request *rq, struct batch *b)
@@ -277,15 +290,18 @@ static void memory(struct hv *hv, const struct hv_request *rq, struct batch *b)
 	for (unsigned i = 0; i < rq->n; i++) {
 		const struct vm_mem *m = vm_mem_by_id(vm, rq->t->items[rq->todo[i]].id);
 		struct json_object *args;
+		struct part *p;
 
 		if (!m)
 			continue;
+		p = part_new(b);
+		part_item(p, rq->todo[i], -1);
 		args = args_for(rq);
 		json_object_object_add(args, "start", json_object_new_int64((int64_t)m->addr));
 		json_object_object_add(args, "length", json_object_new_int64((int64_t)m->max));
-		batch_add_fn(b, &hv->agent,
-			     ls_wire[up ? LS_WIRE_MEMORY_ONLINE : LS_WIRE_MEMORY_OFFLINE].name,
-			     args, on_results);
+		batch_add_part(p, &hv->agent,
+			       ls_wire[up ? LS_WIRE_MEMORY_ONLINE : LS_WIRE_MEMORY_OFFLINE].name,
+			       args, on_results);
 	}
 }
 

@@ -48,14 +48,18 @@ struct hv_unplug {
  * struct batch - Several commands that make one request
  * @pending: replies still to come, plus one while commands are being sent
  * @fn:      NULL when the limit was reached and told; @arg is not to be used then
+ * @bad:     told of each item that failed, with @arg; may be NULL
+ * @parts:   what is known of its commands
  * @err:     the first error
  */
 struct batch {
 	struct hv *hv;
 	unsigned pending, limit_ms;
 	struct ls_err err;
+	hv_bad_fn bad;
 	hv_reply_fn fn;
 	void *arg;
+	struct part *parts;
 	struct batch *next;
 	sd_event_source *limit;
 };
@@ -127,7 +131,29 @@ struct batch *batch_new(struct hv *hv, hv_reply_fn fn, void *arg);
 void batch_add(struct batch *b, struct conn *c, const char *name, struct json_object *args);
 void batch_add_fn(struct batch *b, struct conn *c, const char *name, struct json_object *args,
 		  qmp_reply_fn fn);
+void batch_add_item(struct batch *b, struct conn *c, const char *name, struct json_object *args,
+		    unsigned item); /* whose failure is that of the item */
 void batch_fail(struct batch *b, const struct ls_err *err);
+void batch_bad(struct batch *b, unsigned item, const struct ls_err *err);
+
+/**
+ * struct part - A command of a batch: the argument of its reply function
+ * @items: that it is about, @n of them; @id: what each of them is in the reply
+ */
+struct part {
+	struct batch *b;
+	unsigned n, size;
+	struct part_item {
+		unsigned item;
+		int64_t id;
+	} * items;
+	struct part *next;
+};
+
+struct part *part_new(struct batch *b); /* the batch's own */
+void part_item(struct part *p, unsigned item, int64_t id);
+void batch_add_part(struct part *p, struct conn *c, const char *name, struct json_object *args,
+		    qmp_reply_fn fn);
 void batch_done(struct batch *b); /* one of its commands was answered, or all were sent */
 void batch_limit(struct batch *b, unsigned ms); /* instead of HV_ASK_MS */
 void batch_free(struct batch *b);

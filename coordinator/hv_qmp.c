@@ -19,9 +19,10 @@ static void cpu_add(struct hv *hv, const struct hv_request *rq, struct batch *b)
 
 		if (it->slot < 0 || (unsigned)it->slot >= hv->n_slots)
 			continue;
-		batch_add(b, &hv->monitor, "device_add",
-			  qmp_args_device_add(hv->slots[it->slot].type, it->id,
-					      hv->slots[it->slot].props));
+		batch_add_item(b, &hv->monitor, "device_add",
+			       qmp_args_device_add(hv->slots[it->slot].type, it->id,
+						   hv->slots[it->slot].props),
+			       rq->todo[i]);
 	}
 }
 
@@ -34,7 +35,7 @@ static void cpu_del(struct hv *hv, const struct hv_request *rq, struct batch *b)
 			continue;
 		hv->slots[it->slot].asked = true;
 		hv->slots[it->slot].refused = false;
-		batch_add(b, &hv->monitor, "device_del", qmp_args_id(it->id));
+		batch_add_item(b, &hv->monitor, "device_del", qmp_args_id(it->id), rq->todo[i]);
 	}
 }
 
@@ -49,16 +50,17 @@ static struct json_object *dimm_props(const char *backend, int slot, uint64_t ad
 	return props;
 }
 
-static void dimm_add(struct hv *hv, struct batch *b, const char *id, const char *backend, int slot,
-		     uint64_t addr)
+/* As qmp_args_*(). */
+static struct json_object *dimm_args(const char *id, const char *backend, int slot, uint64_t addr)
 {
 	struct json_object *props = dimm_props(backend, slot, addr);
+	struct json_object *args = qmp_args_device_add("pc-dimm", id, props);
 
-	batch_add(b, &hv->monitor, "device_add", qmp_args_device_add("pc-dimm", id, props));
 	json_object_put(props);
+	return args;
 }
 
-static void dimm_del(struct hv *hv, const char *id, struct batch *b)
+static struct json_object *dimm_del_args(struct hv *hv, const char *id)
 {
 	struct hv_unplug *u = hv_unplug(hv, id, true);
 
@@ -66,32 +68,39 @@ static void dimm_del(struct hv *hv, const char *id, struct batch *b)
 		u->asked = true;
 		u->refused = false;
 	}
-	batch_add(b, &hv->monitor, "device_del", qmp_args_id(id));
+	return qmp_args_id(id);
+}
+
+static struct json_object *size_args(const char *id, uint64_t bytes)
+{
+	char path[LS_NAME_BYTES + sizeof(PERIPHERAL_PATH)];
+
+	snprintf(path, sizeof(path), PERIPHERAL_PATH "%s", id);
+	return qmp_args_qom_set_int(path, "requested-size", (int64_t)bytes);
 }
 
 static void memory_item(struct hv *hv, const struct hv_request *rq, unsigned item, struct batch *b)
 {
 	const struct item *it = &rq->t->items[item];
-	char path[LS_NAME_BYTES + sizeof(PERIPHERAL_PATH)];
+	struct conn *m = &hv->monitor;
 
 	switch (rq->verb) {
 	case VERB_BACKEND_ADD:
-		batch_add(b, &hv->monitor, "object-add",
-			  backend_args(rq->t->backing, it->backend, it->size));
+		batch_add_item(b, m, "object-add",
+			       backend_args(rq->t->backing, it->backend, it->size), item);
 		break;
 	case VERB_BACKEND_DEL:
-		batch_add(b, &hv->monitor, "object-del", qmp_args_id(it->backend));
+		batch_add_item(b, m, "object-del", qmp_args_id(it->backend), item);
 		break;
 	case VERB_DIMM_ADD:
-		dimm_add(hv, b, it->id, it->backend, it->slot, 0);
+		batch_add_item(b, m, "device_add", dimm_args(it->id, it->backend, it->slot, 0),
+			       item);
 		break;
 	case VERB_DIMM_DEL:
-		dimm_del(hv, it->id, b);
+		batch_add_item(b, m, "device_del", dimm_del_args(hv, it->id), item);
 		break;
 	default:
-		snprintf(path, sizeof(path), PERIPHERAL_PATH "%s", it->id);
-		batch_add(b, &hv->monitor, "qom-set",
-			  qmp_args_qom_set_int(path, "requested-size", (int64_t)rq->level[item]));
+		batch_add_item(b, m, "qom-set", size_args(it->id, rq->level[item]), item);
 	}
 }
 
@@ -111,7 +120,8 @@ static void mirror(struct hv *hv, const struct hv_request *rq, struct batch *b)
 		if (m->kind != VM_DIMM || !m->plugged || vm_mem_by_id(dst, m->id))
 			continue;
 		batch_add(b, &hv->monitor, "object-add", backend_args("", m->backend, m->max));
-		dimm_add(hv, b, m->id, m->backend, m->slot, m->addr);
+		batch_add(b, &hv->monitor, "device_add",
+			  dimm_args(m->id, m->backend, m->slot, m->addr));
 	}
 }
 
@@ -244,6 +254,7 @@ void hv_ask(struct hv *hv, const struct hv_request *rq, hv_reply_fn fn, void *ar
 {
 	struct batch *b = batch_new(hv, fn, arg);
 
+	b->bad = rq->bad;
 	if (rq->limit_ms > HV_ASK_MS)
 		batch_limit(b, rq->limit_ms);
 	if (for_the_guest(rq->verb))

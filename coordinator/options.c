@@ -15,7 +15,7 @@
 
 #define TIMEOUT_MAX_S 86400
 
-enum { OPT_WAIT = 0x100, OPT_NO_WAIT }; /* options without a letter */
+enum { OPT_WAIT = 0x200, OPT_NO_WAIT, OPT_BEST_EFFORT }; /* options without a letter */
 
 /* clang-format off */
 static const struct argp_option options[] = {
@@ -34,6 +34,12 @@ static const struct argp_option changing_options[] = {
 	{ "wait",    OPT_WAIT,    NULL, 0, "until it has ended, and say what is true then (default)", 5 },
 	{ "no-wait", OPT_NO_WAIT, NULL, 0, "only until lockstepd has it on record; \"lockstep txn show\" says "
 	                                   "how it ends", 5 },
+	{ 0 }
+};
+
+static const struct argp_option wishing_options[] = {
+	{ "best-effort", OPT_BEST_EFFORT, NULL, 0, "do what can be done: what fails is dropped and as before, "
+	                                           "the rest stays", 4 },
 	{ 0 }
 };
 /* clang-format on */
@@ -109,6 +115,22 @@ static const struct argp_child common_too[] = { { &cli_common, 0, NULL, 0 }, { 0
 const struct argp cli_changing = { .options = changing_options,
 				   .parser = parse_changing,
 				   .children = common_too };
+
+static error_t parse_wishing(int key, char *arg, struct argp_state *state)
+{
+	struct cli *cli = state->input;
+
+	if (key != OPT_BEST_EFFORT)
+		return cli_parse(key, arg, state);
+	cli->wish.best_effort = true;
+	return 0;
+}
+
+static const struct argp_child changing_too[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
+
+const struct argp cli_wishing = { .options = wishing_options,
+				  .parser = parse_wishing,
+				  .children = changing_too };
 
 /* Positional arguments are left in place: argp moves them behind the options. */
 error_t cli_parse(int key, char *arg, struct argp_state *state)

@@ -131,7 +131,8 @@ static int not_of_it(struct session *s, const struct txn *t)
 static int code_of(struct session *s, const struct txn *t)
 {
 	s->moved = t->mig && here(s)->run == VM_GONE;
-	if (t->end == END_UNDONE || t->end == END_REFUSED || t->end == END_DONE)
+	if (t->end == END_UNDONE || t->end == END_REFUSED || t->end == END_DONE ||
+	    t->end == END_PARTIAL)
 		return XC_OK;
 	return cli_exit_end(t->end);
 }
@@ -154,7 +155,8 @@ static int end_it(struct session *s, struct txn *t)
 		return code;
 	if (run_undo(s->run, t) < 0)
 		t->end = END_STUCK;
-	if (t->end != END_UNDONE && t->end != END_REFUSED && t->end != END_DONE)
+	if (t->end != END_UNDONE && t->end != END_REFUSED && t->end != END_DONE &&
+	    t->end != END_PARTIAL)
 		report_end(s->cli, t);
 	return code_of(s, t);
 }

@@ -104,6 +104,25 @@ void report_ops(struct cli *cli, struct run_ops *ret_ops)
 	*ret_ops = (struct run_ops){ .tell = on_tell, .progress = on_progress, .arg = cli };
 }
 
+/* What became of each device: "item", "result", and the "reason" if there is one. */
+static struct json_object *items(const struct txn *t)
+{
+	struct json_object *list = json_object_new_array();
+	char name[ITEM_NAME_BYTES];
+
+	for (unsigned i = 0; i < t->n; i++) {
+		struct json_object *o = json_object_new_object();
+
+		txn_item_name(t, i, name);
+		json_add_str(o, "item", name);
+		json_add_str(o, "result", txn_item_result(t, i));
+		if (t->items[i].why.code)
+			json_add_str(o, "reason", t->items[i].why.text);
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
 struct json_object *report_ended(const char *guest, const struct txn *t)
 {
 	struct json_object *o = report_object("end");
@@ -117,6 +136,8 @@ struct json_object *report_ended(const char *guest, const struct txn *t)
 		     : t->reason.text[0] ? t->reason.text
 					 : "what stopped it is not on record");
 	json_add_num(o, "exit", (uint64_t)cli_exit_end(t->end));
+	if (t->op != OP_MIGRATE)
+		json_object_object_add(o, "items", items(t));
 	return o;
 }
 
@@ -224,6 +245,23 @@ static void render_warning(const struct cli *cli, struct json_object *o)
 	fputc('\n', stderr);
 }
 
+/* Of several: each with what became of it. */
+static void render_items(struct json_object *list)
+{
+	size_t n = list ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < n && n > 1; i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+		const char *reason = qmp_get_str(o, "reason", "");
+
+		fputs("  ", stderr);
+		cli_put(stderr, qmp_get_str(o, "item", ""));
+		fprintf(stderr, ": %s%s", qmp_get_str(o, "result", ""), reason[0] ? ": " : "");
+		cli_put(stderr, reason);
+		fputc('\n', stderr);
+	}
+}
+
 static void render_end(const struct cli *cli, struct json_object *o)
 {
 	clear_bar();
@@ -233,6 +271,7 @@ static void render_end(const struct cli *cli, struct json_object *o)
 		qmp_get_str(o, "end", ""));
 	cli_put(stderr, qmp_get_str(o, "reason", ""));
 	fputc('\n', stderr);
+	render_items(qmp_get_array(o, "items"));
 }
 
 void report_render(const struct cli *cli, struct json_object *o)

@@ -28,6 +28,8 @@ struct request {
 	unsigned pending; /* answers: a record goes to more than one QEMU */
 	bool over;	  /* and so is the transaction that it was for */
 	struct ls_err err;
+	struct item_err *bad;
+	unsigned n_bad;
 	struct request *next;
 };
 
@@ -139,19 +141,32 @@ static void request_free(struct request *q)
 	while (*at != q)
 		at = &(*at)->next;
 	*at = q->next;
+	free(q->bad);
 	free(q);
+}
+
+static void on_bad(void *arg, unsigned item, const struct ls_err *err)
+{
+	struct request *q = arg;
+	struct item_err *bad = reallocarray(q->bad, q->n_bad + 1, sizeof(*bad));
+
+	if (!bad)
+		abort(); /* a few hundred bytes */
+	bad[q->n_bad++] = (struct item_err){ item, *err };
+	q->bad = bad;
 }
 
 static void on_reply(void *arg, const struct ls_err *err)
 {
 	struct request *q = arg;
 	struct run *run = q->run;
-	struct event ev = { .kind = EV_REPLY, .req = q->number, .err = *err };
-	bool over = q->over;
+	struct event ev = {
+		.kind = EV_REPLY, .req = q->number, .err = *err, .bad = q->bad, .n_bad = q->n_bad
+	};
 
-	request_free(q);
-	if (!over)
+	if (!q->over)
 		event(run, ev);
+	request_free(q);
 }
 
 /* After the commit the guest, and its agent with it, is at the destination. */
@@ -180,6 +195,7 @@ static void ask(struct run *run, const struct action *a)
 		.n = a->n,
 		.level = a->level,
 		.limit_ms = limit_of(row, a->verb),
+		.bad = on_bad,
 	};
 
 	hv_ask(run->hv[rq.side], &rq, on_reply, request_new(run, a->req));

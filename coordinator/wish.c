@@ -103,7 +103,8 @@ void wish_from_json(enum wish_kind kind, struct json_object *args, struct wish *
 
 	*ret_wish = (struct wish){ .kind = kind,
 				   .value = value < 0 ? 0 : (uint64_t)value,
-				   .node = (int)qmp_get_int(args, "node", NODE_ANY) };
+				   .node = (int)qmp_get_int(args, "node", NODE_ANY),
+				   .best_effort = qmp_get_bool(args, "best-effort", false) };
 	for (size_t i = 0; list && i < json_object_array_length(list); i++)
 		numbers_add(&ret_wish->which,
 			    (unsigned)json_object_get_int(json_object_array_get_idx(list, i)) %
@@ -123,6 +124,8 @@ void wish_to_json(const struct wish *w, struct json_object *args)
 
 	if (w->backing[0])
 		json_object_object_add(args, "backend", json_object_new_string(w->backing));
+	if (w->best_effort)
+		json_object_object_add(args, "best-effort", json_object_new_boolean(true));
 	if (k->device)
 		json_object_object_add(args, "device", json_object_new_string(w->device));
 	if (w->kind == WISH_VCPUS && w->node != NODE_ANY)
@@ -217,14 +220,9 @@ static int check_has_guest(const struct vm *vm, struct ls_err *err)
 			  vm_run_name(vm->run));
 }
 
-int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct ls_err *err,
-	      struct txn **ret_txn)
+static int plan(const struct wish *w, const struct vm *vm, const char *id, struct ls_err *err,
+		struct txn **ret_txn)
 {
-	int r = check_has_guest(vm, err);
-
-	*ret_txn = NULL;
-	if (r < 0)
-		return r;
 	switch (w->kind) {
 	case WISH_MEMORY:
 		return plan_memory(vm, id, w->value, err, ret_txn);
@@ -248,4 +246,17 @@ int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct 
 				 w->value > LS_CPUS_MAX ? LS_CPUS_MAX + 1 : (unsigned)w->value, err,
 				 ret_txn);
 	}
+}
+
+int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct ls_err *err,
+	      struct txn **ret_txn)
+{
+	int r = check_has_guest(vm, err);
+
+	*ret_txn = NULL;
+	if (r == 0)
+		r = plan(w, vm, id, err, ret_txn);
+	if (*ret_txn)
+		(*ret_txn)->best_effort = w->best_effort;
+	return r;
 }

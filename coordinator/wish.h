@@ -32,6 +32,7 @@ enum wish_kind {
  * @which:  what is named instead: slots or guest CPUs
  * @device: of one memory device: its id
  * @backing: of a new DIMM: see core/backing.h
+ * @best_effort: what cannot be had is dropped, the rest is done
  */
 struct wish {
 	enum wish_kind kind;
@@ -40,6 +41,7 @@ struct wish {
 	struct numbers which;
 	char device[LS_NAME_BYTES];
 	char backing[BACKING_TEXT_BYTES];
+	bool best_effort;
 };
 
 #define WISH_TEXT_BYTES 112

@@ -22,12 +22,16 @@ void end_finish(struct engine *e, enum txn_end end, const struct ls_err *err)
 	hold_release(e);
 }
 
-void end_reached(struct engine *e)
+bool end_reached(struct engine *e)
 {
-	if (!e->t->walk.rollback)
-		end_finish(e, END_DONE, NULL);
-	else
-		end_finish(e, e->t->entered ? END_UNDONE : END_REFUSED, NULL);
+	enum txn_end end = !e->t->walk.rollback ? END_DONE
+			   : e->t->entered	? END_UNDONE
+						: END_REFUSED;
+
+	if (!e->t->walk.rollback && effort_turn(e))
+		return true;
+	end_finish(e, effort_end(e->t, end), NULL);
+	return false;
 }
 
 static bool stuck(struct engine *e, const struct ls_err *err)
@@ -143,12 +147,15 @@ static void late_text(const struct engine *e, struct ls_err *err)
 		ls_err_prefix(err, "the time for the whole is over");
 }
 
-bool end_row_late(struct engine *e)
+bool end_row_late(struct engine *e, const struct view *v)
 {
 	struct ls_err err;
 
 	late_text(e, &err);
+	if (!e->visit.silent_ms && effort_late(e, v, &err))
+		return false;
 	if (!e->visit.hold && pends(e)) {
+		effort_left_pending(e, v);
 		end_finish(e, END_PENDING, &err);
 		return false;
 	}

@@ -58,6 +58,7 @@ void act_ask(struct engine *e, enum phase phase, const struct row *r, enum verb 
 	struct action *a = push(e, ACT_ASK);
 
 	e->phase = phase;
+	memset(e->failed, 0, e->t->n * sizeof(*e->failed));
 	a->req = ++e->number;
 	a->verb = verb;
 	a->side = r->side;
@@ -130,13 +131,17 @@ static bool not_tried(const struct engine *e, const struct ls_err *err)
 }
 
 /* A verb that could not be tried yet is one that was not asked. */
-static void on_reply(struct engine *e, const struct ls_err *err)
+static void on_reply(struct engine *e, const struct event *ev)
 {
+	const struct ls_err *err = &ev->err;
+
 	if (e->phase == PH_RELEASE) {
 		hold_released(e, err);
 		return;
 	}
 	e->visit.replied = *err;
+	for (unsigned i = 0; i < ev->n_bad; i++)
+		e->failed[ev->bad[i].item] = ev->bad[i].err;
 	if (not_tried(e, err)) {
 		e->visit.replied.code = 0;
 		e->visit.asked = false;
@@ -221,7 +226,7 @@ static void dispatch(struct engine *e, const struct event *ev)
 		visit_judge(e, ev->view);
 		break;
 	case EV_REPLY:
-		on_reply(e, &ev->err);
+		on_reply(e, ev);
 		break;
 	case EV_WRITTEN:
 		on_written(e);
@@ -274,7 +279,8 @@ struct engine *engine_new(struct txn *t, uint64_t now_ms, uint64_t deadline_ms)
 	e->visit.row = -1;
 	e->todo = calloc(t->n, sizeof(*e->todo));
 	e->level = calloc(t->n, sizeof(*e->level));
-	if (!e->todo || !e->level) {
+	e->failed = calloc(t->n, sizeof(*e->failed));
+	if (!e->todo || !e->level || !e->failed) {
 		engine_free(e);
 		return NULL;
 	}
@@ -294,6 +300,7 @@ void engine_free(struct engine *e)
 		return;
 	free(e->todo);
 	free(e->level);
+	free(e->failed);
 	free(e);
 }
 

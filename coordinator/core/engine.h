@@ -45,6 +45,12 @@ enum event_kind {
 	EV_CANCEL,	 /* somebody wants it undone; too late beyond a pivot */
 };
 
+/* Of a reply: what was wrong with one of the items that were asked for. */
+struct item_err {
+	unsigned item;
+	struct ls_err err;
+};
+
 /**
  * struct event - Something that has happened
  * @kind:   see above
@@ -52,6 +58,7 @@ enum event_kind {
  * @req:    EV_REPLY, EV_WRITTEN, EV_WRITE_FAILED
  * @view:   EV_OBSERVED; borrowed for the call
  * @err:    code 0 unless something failed
+ * @bad:    EV_REPLY: which items failed, @n_bad of them, as far as it is known; borrowed
  */
 struct event {
 	enum event_kind kind;
@@ -59,6 +66,8 @@ struct event {
 	uint32_t req;
 	const struct view *view;
 	struct ls_err err;
+	const struct item_err *bad;
+	unsigned n_bad;
 };
 
 enum action_kind {

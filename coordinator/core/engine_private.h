@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the four files of the engine share; nobody else includes it.
+ * What the five files of the engine share; nobody else includes it.
  *
  *	engine.c  actions out, events in
  *	visit.c   one row against one view
  *	hold.c    holds: taken first, noticed when lost, given back
+ *	effort.c  items that cannot be had: dropped, or all is taken back
  *	end.c     failure, turning round, every way to end
  */
 #ifndef CORE_ENGINE_PRIVATE_H
@@ -83,6 +84,7 @@ struct visit {
  * @sum:       of the levels of the row in the last view
  * @undone:    items of the row that are not where they should be
  * @todo:      those of them that can be asked for now; @level: what each should reach
+ * @failed:    by item: what the last reply said was wrong with it
  */
 struct engine {
 	struct txn *t;
@@ -99,6 +101,7 @@ struct engine {
 	unsigned *todo;
 	unsigned n_todo;
 	uint64_t *level;
+	struct ls_err *failed;
 	struct action queue[ACTIONS_MAX];
 	unsigned head, tail;
 };
@@ -154,10 +157,26 @@ bool hold_nobody(const struct ls_err *err);
 /* That was answered: again in a moment if nobody could be reached, else the next one. */
 void hold_released(struct engine *e, const struct ls_err *err);
 
+/* ---- effort.c: true when that has ended the judging of this view ------- */
+
+/* An item of the row was refused; *ret_more: there is more to judge all the same. */
+bool effort_refused(struct engine *e, const struct view *v, bool *ret_more);
+
+/* The verb failed for some items; the row's time is over for those that are not done. */
+bool effort_failed(struct engine *e, const struct view *v);
+bool effort_late(struct engine *e, const struct view *v, const struct ls_err *why);
+
+/* It ends there: those that were asked for and have not come stay pending. */
+void effort_left_pending(struct engine *e, const struct view *v);
+
+/* All rows are visited: back for what was dropped, if anything was. */
+bool effort_turn(struct engine *e);
+enum txn_end effort_end(const struct txn *t, enum txn_end end);
+
 /* ---- end.c: these return true when judging goes on with the same view -- */
 
-/* All rows are visited. */
-void end_reached(struct engine *e);
+/* All rows are visited. Return: true when there is a way back to go. */
+bool end_reached(struct engine *e);
 
 /* What the transaction is about no longer exists. */
 void end_finish(struct engine *e, enum txn_end end, const struct ls_err *err);
@@ -166,7 +185,7 @@ void end_finish(struct engine *e, enum txn_end end, const struct ls_err *err);
 bool end_row_failed(struct engine *e, const struct ls_err *err);
 
 /* The row's time is over. */
-bool end_row_late(struct engine *e);
+bool end_row_late(struct engine *e, const struct view *v);
 
 /* The same, of one that may end there: @err says what was reached. */
 bool end_partly(struct engine *e, const struct ls_err *err);

@@ -116,17 +116,13 @@ static bool online_seen(const struct txn *t, const struct view *v)
 	return agent_seen_or_goes(t, v, ROW_DIMM);
 }
 
-static int check_refused(const struct txn *t, const struct view *v, bool rolling,
-			 struct ls_err *err)
+static int refused(const struct txn *t, const struct view *v, unsigned item, struct ls_err *err)
 {
-	for (unsigned i = 0; i < t->n && !rolling; i++) {
-		const struct vm_mem *m = mem_of(t, v, i);
+	const struct vm_mem *m = mem_of(t, v, item);
 
-		if (is_dimm(t, i) && t->items[i].goal == 0 && m && m->refused)
-			return ls_err_set(err, -EPERM, "the guest refused to give up the DIMM %s",
-					  m->id);
-	}
-	return 0;
+	if (!is_dimm(t, item) || t->items[item].goal || !m || !m->refused)
+		return 0;
+	return ls_err_set(err, -EPERM, "the guest refused to give up the DIMM %s", m->id);
 }
 
 /* clang-format off */
@@ -138,7 +134,7 @@ static const struct row rows[] = {
 	{ "qemu:backend",   SIDE_SRC, backend_full,   backend_any,   VERB_BACKEND_ADD, VERB_BACKEND_DEL,
 	  .limit_ms = 15000 },
 	{ "qemu:dimm",      SIDE_SRC, dimm_full,      dimm_any,      VERB_DIMM_ADD,    VERB_DIMM_DEL,
-	  .check = check_refused, .asked_first = true, .limit_ms = 15000, .mark = MARK_PENDS,
+	  .refused = refused, .limit_ms = 15000, .mark = MARK_PENDS,
 	  .ready = dimm_free, .again = true },
 	{ "qemu:requested", SIDE_SRC, requested_full, requested_any, VERB_MEM_REQUEST, VERB_MEM_REQUEST,
 	  .limit_ms = 60000 },

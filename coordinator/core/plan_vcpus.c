@@ -69,15 +69,12 @@ static bool online_seen(const struct txn *t, const struct view *v)
 	return agent_seen_or_goes(t, v, ROW_CPU);
 }
 
-static int check_refused(const struct txn *t, const struct view *v, bool rolling,
-			 struct ls_err *err)
+static int refused(const struct txn *t, const struct view *v, unsigned item, struct ls_err *err)
 {
-	for (unsigned i = 0; i < t->n && !rolling; i++)
-		if (t->items[i].goal == 0 && cpu_of(t, v, i)->refused)
-			return ls_err_set(err, -EPERM,
-					  "the guest refused to give up the vCPU in slot %d",
-					  t->items[i].slot);
-	return 0;
+	if (t->items[item].goal || !cpu_of(t, v, item)->refused)
+		return 0;
+	return ls_err_set(err, -EPERM, "the guest refused to give up the vCPU in slot %d",
+			  t->items[item].slot);
 }
 
 /* clang-format off */
@@ -87,7 +84,7 @@ static const struct row rows[] = {
 	{ "guest:lock",   SIDE_SRC, level_guest_lock, level_none, VERB_GUEST_LOCK, VERB_GUEST_UNLOCK,
 	  .limit_ms = 5000, .mark = MARK_HOLD },
 	{ "qemu:cpu",     SIDE_SRC, plugged_full, plugged,   VERB_CPU_ADD,    VERB_CPU_DEL,
-	  .check = check_refused, .asked_first = true, .limit_ms = 15000, .mark = MARK_PENDS,
+	  .refused = refused, .limit_ms = 15000, .mark = MARK_PENDS,
 	  .ready = free_slot, .again = true },
 	{ "guest:online", SIDE_SRC, online_full, online_any, VERB_CPU_ONLINE, VERB_CPU_OFFLINE,
 	  .limit_ms = 30000, .ready = seen_by_guest, .again = true,

@@ -8,14 +8,16 @@
  * line. It is written whole at every row entry and is all that a restarted
  * coordinator needs; what the world looks like it reads from the world.
  *
- *	lockstep-txn 1
+ *	lockstep-txn 2
  *	id 20261103-141502-4711
  *	op vcpus
  *	epoch 3
  *	agent 2
+ *	effort BEST PARTIAL
  *	walk AT FROM GOAL DIR ROLLBACK CROSSED ENTERED
  *	items N
  *	item KIND SLOT SIZE GOAL ID BACKEND        N times; "-" stands for an empty id
+ *	why ITEM STATE CODE TEXT                   for each item that something was wrong with
  *	before ROW LEVEL ...                       for each row that was entered
  *	backing TEXT                               if it is not plain memory
  *	migrate ...                                only for OP_MIGRATE
@@ -38,7 +40,7 @@
 
 #include "table.h"
 
-#define RECORD_HEAD "lockstep-txn 1"
+#define RECORD_HEAD "lockstep-txn 2"
 #define ITEMS_MAX   (LS_CPUS_MAX + LS_MEM_DEVICES_MAX)
 
 /* ---- writing ---------------------------------------------------------- */
@@ -98,6 +100,20 @@ static void put_items(struct out *o, const struct txn *t)
 	}
 }
 
+/* What was wrong with some of them. */
+static void put_whys(struct out *o, const struct txn *t)
+{
+	for (unsigned i = 0; i < t->n; i++) {
+		const struct item *it = &t->items[i];
+
+		if (it->state == ITEM_IN && !it->why.code)
+			continue;
+		put(o, "why %u %d %d ", i, (int)it->state, it->why.code);
+		put_words(o, it->why.text);
+		put(o, "\n");
+	}
+}
+
 static void put_before(struct out *o, const struct txn *t)
 {
 	for (unsigned row = 0; row < t->table->n; row++) {
@@ -132,9 +148,11 @@ int txn_save(const struct txn *t, char *buf, size_t len)
 
 	put(&o, RECORD_HEAD "\nid %s\nop %s\nepoch %" PRIu64 "\nagent %d\n", value(&o, t->id, "\n"),
 	    txn_op_name(t->op), t->epoch, (int)t->agent);
+	put(&o, "effort %d %d\n", t->best_effort, t->partial);
 	put(&o, "walk %d %d %d %d %d %d %u\n", t->walk.at, t->walk.from, t->walk.goal, t->walk.dir,
 	    t->walk.rollback, t->crossed, t->entered);
 	put_items(&o, t);
+	put_whys(&o, t);
 	put_before(&o, t);
 	if (t->backing[0])
 		put(&o, "backing %s\n", value(&o, t->backing, "\n"));
@@ -262,7 +280,8 @@ static bool sound(const struct txn *t)
 	return (s->from == lo || s->from == hi) && (s->goal == lo || s->goal == hi) &&
 	       s->at >= lo && s->at <= hi && s->rollback == (s->from == s->goal) &&
 	       (s->at == s->goal || s->dir == (s->goal > s->at ? STEP_UP : STEP_DOWN)) &&
-	       !(t->entered & ~rows) && !(t->crossed && s->rollback);
+	       !(t->entered & ~rows) && !(t->crossed && s->rollback) &&
+	       (!t->partial || (t->best_effort && s->rollback));
 }
 
 static struct txn *get_head(struct in *in)
@@ -278,6 +297,9 @@ static struct txn *get_head(struct in *in)
 	head.epoch = number(in, INT64_MAX);
 	expect(in, "\nagent");
 	head.agent = (enum vm_agent)number(in, AGENT_LOCKSTEP);
+	expect(in, "\neffort");
+	head.best_effort = number(in, 1);
+	head.partial = number(in, 1);
 	expect(in, "\nwalk");
 	head.walk = get_step(in);
 	head.crossed = number(in, 1);
@@ -291,6 +313,8 @@ static struct txn *get_head(struct in *in)
 	t->epoch = head.epoch;
 	t->agent = head.agent;
 	t->walk = head.walk;
+	t->best_effort = head.best_effort;
+	t->partial = head.partial;
 	t->crossed = head.crossed;
 	t->entered = head.entered;
 	t->loaded = true;
@@ -311,6 +335,19 @@ static void get_items(struct in *in, struct txn *t)
 		it->goal = number(in, UINT64_MAX);
 		text(in, " ", it->id, sizeof(it->id));
 		text(in, "\n", it->backend, sizeof(it->backend));
+	}
+}
+
+static void get_whys(struct in *in, struct txn *t)
+{
+	while (!in->bad && !strncmp(in->at, "\nwhy ", 5)) {
+		unsigned i;
+
+		expect(in, "\nwhy");
+		i = (unsigned)number(in, t->n - 1);
+		t->items[i].state = (enum item_state)number(in, ITEM_STATES - 1);
+		t->items[i].why.code = integer(in, -4095, 0);
+		text(in, "\n", t->items[i].why.text, sizeof(t->items[i].why.text));
 	}
 }
 
@@ -391,6 +428,7 @@ static void get_sum(struct in *in, const char *record)
 static void get_all(struct in *in, const char *record, struct txn *t)
 {
 	get_items(in, t);
+	get_whys(in, t);
 	get_before(in, t);
 	get_backing(in, t);
 	if (t->mig)

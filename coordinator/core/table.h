@@ -88,6 +88,8 @@ typedef bool (*item_fn)(const struct txn *t, unsigned item);
  * @check:    may be NULL
  * @seen:     whether the view shows what the levels need, beyond QEMU's own word: where it
  *            does not the row waits, as for a QEMU that does not answer; NULL: always
+ * @refused:  whether an item cannot be had any more: -errno with @err set; NULL: never. It
+ *            counts once the verb was asked in this visit: what it looks at may be older
  * @sure_up:  the items to ask for on the way back up if they were to change, even if nothing
  *            shows: a verb whose reply was lost, or who asked for it died, may still be at
  *            work (a guest's kernel takes its time); NULL: none; @sure_down: the same downwards
@@ -110,6 +112,8 @@ struct row {
 	level_fn full, any;
 	enum verb up, down;
 	check_fn check;
+	int (*refused)(const struct txn *t, const struct view *v, unsigned item,
+		       struct ls_err *err);
 	unsigned limit_ms, poll_ms;
 	enum mark mark;
 	level_fn ready;

@@ -96,3 +96,40 @@ void txn_free(struct txn *t)
 	free(t->mig);
 	free(t);
 }
+
+void txn_item_name(const struct txn *t, unsigned item, char ret_name[ITEM_NAME_BYTES])
+{
+	const struct item *it = &t->items[item];
+
+	if (t->op == OP_VCPUS)
+		snprintf(ret_name, ITEM_NAME_BYTES, "slot %d", it->slot);
+	else if (t->op == OP_CPU)
+		snprintf(ret_name, ITEM_NAME_BYTES, "cpu%d", it->slot);
+	else
+		snprintf(ret_name, ITEM_NAME_BYTES, "%s", it->id[0] ? it->id : "the guest");
+}
+
+static bool any_pending(const struct txn *t)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		if (t->items[i].state == ITEM_PENDING)
+			return true;
+	return false;
+}
+
+const char *txn_item_result(const struct txn *t, unsigned item)
+{
+	const struct item *it = &t->items[item];
+
+	if (it->state == ITEM_PENDING)
+		return "pending";
+	if (it->why.code)
+		return "refused";
+	if (t->end == END_DONE || t->partial)
+		return "done";
+	if (t->end == END_PARTIAL)
+		return "partial";
+	if (t->end == END_PENDING)
+		return any_pending(t) ? "done" : "pending";
+	return t->entered ? "taken back" : "not tried";
+}

@@ -57,6 +57,14 @@ const char *txn_op_name(enum txn_op op);
 const char *txn_end_name(enum txn_end end);
 
 /**
+ * enum item_state - Whether an item is still part of what is being done
+ * @ITEM_IN:      it is
+ * @ITEM_DROPPED: it cannot be had; taken back at the end
+ * @ITEM_PENDING: the guest was asked for it and has not answered; left as it is
+ */
+enum item_state { ITEM_IN, ITEM_DROPPED, ITEM_PENDING, ITEM_STATES };
+
+/**
  * struct item - One thing that a table works on
  * @kind:    for memory
  * @slot:    vCPU slot; DIMM slot; of OP_CPU the guest's number of the CPU; -1 none
@@ -64,6 +72,8 @@ const char *txn_end_name(enum txn_end end);
  * @backend: id of the memory backend
  * @size:    of the backend, bytes
  * @goal:    level that was asked for
+ * @state:   see above; other than ITEM_IN only with best effort
+ * @why:     what was wrong with it; code 0: nothing so far
  */
 struct item {
 	enum vm_mem_kind kind;
@@ -72,6 +82,8 @@ struct item {
 	char backend[LS_NAME_BYTES];
 	uint64_t size;
 	uint64_t goal;
+	enum item_state state;
+	struct ls_err why;
 };
 
 /**
@@ -114,6 +126,8 @@ struct table;
  * @entered:  bit per row
  * @holds:    walk over the rows with MARK_HOLD
  * @walk:     walk over the others; its direction is what was asked: up plugs
+ * @best_effort: what cannot be had is dropped, the rest is done
+ * @partial:  the walk has reached its end, and goes back for what was dropped only
  * @crossed:  a pivot has been entered: only forward now
  * @loaded:   from a record: its holds may still be held
  * @end:      END_NONE until the outcome is known; holds may still be held then
@@ -132,7 +146,7 @@ struct txn {
 	uint64_t *before;
 	unsigned entered;
 	struct step holds, walk;
-	bool crossed, loaded;
+	bool best_effort, partial, crossed, loaded;
 	enum txn_end end;
 	struct ls_err reason;
 	char backing[BACKING_TEXT_BYTES];
@@ -155,6 +169,18 @@ static inline uint64_t *txn_before(const struct txn *t, unsigned row)
 {
 	return t->before + (size_t)row * t->n;
 }
+
+/* "cpu3", "slot 3", "dimm0": an item for people. */
+#define ITEM_NAME_BYTES (LS_NAME_BYTES + 8)
+void txn_item_name(const struct txn *t, unsigned item, char ret_name[ITEM_NAME_BYTES]);
+
+/**
+ * txn_item_result() - What became of an item of a transaction that has ended
+ *
+ * Return: "done", "partial", "refused" (its why says the reason), "pending", "taken back",
+ *         "not tried".
+ */
+const char *txn_item_result(const struct txn *t, unsigned item);
 
 /**
  * txn_reopen() - Take up a transaction that has ended short of its goal

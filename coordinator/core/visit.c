@@ -28,7 +28,12 @@ static uint64_t target(const struct engine *e, unsigned item)
 
 	if (e->visit.hold)
 		return 1;
-	return t->walk.rollback ? txn_before(t, (unsigned)e->visit.row)[item] : t->items[item].goal;
+	if (!t->walk.rollback)
+		return t->items[item].state == ITEM_IN ? t->items[item].goal : LEVEL_ALL;
+	if (t->items[item].state == ITEM_PENDING ||
+	    (t->partial && t->items[item].state != ITEM_DROPPED))
+		return LEVEL_ALL;
+	return txn_before(t, (unsigned)e->visit.row)[item];
 }
 
 /* Asked once on the way back, whatever can be seen: see struct row. */
@@ -235,14 +240,14 @@ static const char *unseen(const struct engine *e, const struct view *v)
 }
 
 /* Neither there nor gone: bounded by the row's limit, or by our own where it has none. */
-static bool not_seen(struct engine *e)
+static bool not_seen(struct engine *e, const struct view *v)
 {
 	struct visit *at = &e->visit;
 
 	if (!at->silent_ms)
 		at->silent_ms = e->now_ms;
 	if (at->late || (!at->limit_ms && e->now_ms - at->silent_ms >= SILENT_MAX_MS))
-		return end_row_late(e);
+		return end_row_late(e, v);
 	visit_wait(e, SILENT_POLL_MS);
 	return false;
 }
@@ -283,11 +288,11 @@ static bool not_done(struct engine *e, const struct view *v)
 		return false;
 	}
 	if (at->replied.code && !again)
-		return end_row_failed(e, &at->replied);
+		return !effort_failed(e, v) && end_row_failed(e, &at->replied);
 	if (at->late && r->partly && !e->t->walk.rollback)
 		return partly(e, v);
 	if (at->late)
-		return end_row_late(e);
+		return end_row_late(e, v);
 	visit_wait(e, r->poll_ms ? r->poll_ms : POLL_MS);
 	return false;
 }
@@ -296,6 +301,7 @@ static bool judge_row(struct engine *e, const struct view *v)
 {
 	const struct row *r = engine_row(e);
 	struct ls_err err;
+	bool more;
 
 	e->visit.unseen = unseen(e, v);
 	if (!e->visit.unseen) {
@@ -303,13 +309,15 @@ static bool judge_row(struct engine *e, const struct view *v)
 		if (r->check && (e->visit.asked || !r->asked_first) &&
 		    r->check(e->t, v, e->t->walk.rollback, &err) < 0)
 			return end_row_failed(e, &err);
+		if (effort_refused(e, v, &more))
+			return more;
 	}
 	measure(e, v);
 	/* What is to be taken back needs the holds as much as going on does. */
 	if (e->cancelled && !(e->visit.hold && e->t->entered))
 		return end_cancel(e);
 	if (e->visit.unseen)
-		return not_seen(e);
+		return not_seen(e, v);
 	if (e->undone || (e->n_todo && must_be_sure(e)))
 		return not_done(e, v);
 	done(e, v);
@@ -322,10 +330,8 @@ static bool judge_next(struct engine *e, const struct view *v)
 	bool hold;
 	int row = next_row(e, &hold);
 
-	if (row < 0) {
-		end_reached(e);
-		return false;
-	}
+	if (row < 0)
+		return end_reached(e);
 	if (e->visit.row != row || e->visit.hold != hold)
 		begin(e, row, hold);
 	if (e->visit.limit_ms && e->now_ms >= e->visit.limit_ms)

@@ -93,6 +93,7 @@ typedef void (*later_fn)(struct world *w, const struct later *l);
 
 /**
  * struct later - Something that will happen
+ * @level: of a reply: bit by item that failed
  * @coordinator: it dies with the coordinator; @line: it dies with its connections, too
  * @guest:       it is the guest's doing: not while that stands still, and wherever it is
  * @exact:       it takes as long in every world: a lease, a fault
@@ -132,6 +133,8 @@ struct w_seams {
  * @fault_at:    this request gets @fault as its reply
  * @fail_verb:   every request for one of these does nothing and says so
  * @mood:        of the guest, when asked for a device that has no mood of its own
+ * @broken:      bit per slot: it does not come online
+ * @best_effort: of the transactions that are planned
  * @lazy:        the guest never follows a virtio-mem request, or a balloon, beyond this many
  *               bytes; 0 it does
  * @no_hints:    nobody tells the coordinator that something happened
@@ -163,6 +166,8 @@ struct world {
 	enum w_reply fault;
 	enum verb fail_verb[2];
 	enum w_mood mood;
+	unsigned broken;
+	bool best_effort;
 	uint64_t lazy;
 	bool crash_now, write_now;
 	enum w_reply reply_now;
@@ -232,6 +237,7 @@ bool world_restart(struct world *w, bool take_back);
 void world_check(struct world *w);
 void world_check_no_holds(struct world *w);
 void world_check_as_before(struct world *w);
+void world_check_each_whole(struct world *w); /* as before, or as was wanted */
 void world_check_old_is_there(struct world *w);
 
 /* What the coordinator does, and in a simulation what happens around it; both by lines. */
@@ -248,6 +254,7 @@ _Noreturn void world_failed(const struct world *w, const char *why);
 /**
  * struct scenario - Something that a user wants, and a guest to want it of
  * @removes: the guest is asked for devices, and may keep us waiting
+ * @partial: best effort: not all of what is wanted can be had
  * @reached: whether all of it is as was wanted
  * @another: asked again it is one more
  * @partly:  what was reached stays
@@ -257,7 +264,7 @@ struct scenario {
 	void (*prepare)(struct world *w);
 	int (*wish)(struct world *w, struct ls_err *err);
 	bool (*reached)(struct world *w);
-	bool removes, another, partly;
+	bool removes, another, partly, partial;
 };
 
 enum {
@@ -267,6 +274,8 @@ enum {
 	REMOVE_MEMORY,
 	CPUS_ONLINE,
 	CPUS_OFFLINE,
+	PLUG_SOME,
+	UNPLUG_SOME,
 	ADD_DIMM,
 	REMOVE_DIMM,
 	RESIZE_DEVICE,

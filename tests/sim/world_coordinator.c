@@ -57,7 +57,16 @@ static void on_lost(struct world *w, const struct later *l)
 
 static void on_reply(struct world *w, const struct later *l)
 {
-	world_event(w, (struct event){ .kind = EV_REPLY, .req = l->req, .err = l->err });
+	struct item_err bad[64];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 64; i++)
+		if (l->level >> i & 1)
+			bad[n++] = (struct item_err){ i, l->err };
+	world_event(
+		w,
+		(struct event){
+			.kind = EV_REPLY, .req = l->req, .err = l->err, .bad = bad, .n_bad = n });
 }
 
 void world_cancel(struct world *w, uint64_t in_ms)
@@ -186,13 +195,15 @@ static enum side whom(const struct world *w, const struct action *a)
 	return window && w->t->crossed ? SIDE_DST : a->side;
 }
 
-static int carry_out(struct world *w, const struct action *a, struct ls_err *err)
+/* *ret_bad: bit by item. */
+static int carry_out(struct world *w, const struct action *a, struct ls_err *err, uint64_t *ret_bad)
 {
 	int r = 0, first = 0;
 
 	for (unsigned i = 0; i < a->n; i++) {
 		r = world_ask(w, a->verb, whom(w, a), a->todo[i], a->level[a->todo[i]]);
 		first = first ? first : r;
+		*ret_bad |= r ? UINT64_C(1) << a->todo[i] : 0;
 	}
 	if (first)
 		ls_err_set(err, first, "%s: %s", verb_name(a->verb), strerror(-first));
@@ -216,7 +227,7 @@ static void do_ask(struct world *w, const struct action *a)
 	if (world_is_silent(w, whom(w, a)))
 		ls_err_set(&l.err, -ETIMEDOUT, "%s: no answer", verb_name(a->verb));
 	else if (heard)
-		carry_out(w, a, &l.err);
+		carry_out(w, a, &l.err, &l.level);
 	if (fault == REPLY_ERROR || fault == REPLY_FALSE_ERROR)
 		ls_err_set(&l.err, -EIO, "%s: it was made to fail", verb_name(a->verb));
 	if (fault == REPLY_LOST || fault == REPLY_DROPPED)

@@ -50,6 +50,8 @@ static int cpu_switch(struct world *w, enum side side, unsigned slot, bool on)
 
 	if (on && !c->present)
 		return -ENODEV;
+	if (on && w->broken >> slot & 1)
+		return -EIO;
 	if (!on && c->fixed)
 		return -EPERM;
 	if (c->busy && c->goal == on)

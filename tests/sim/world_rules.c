@@ -60,6 +60,19 @@ static void check_mem(struct world *w, unsigned i)
 			   is->requested / W_MIB + 0ULL, is->online / W_MIB + 0ULL);
 }
 
+/* A vCPU is either as it was, or wholly there, or wholly gone. */
+void world_check_each_whole(struct world *w)
+{
+	for (unsigned i = 0; i < W_CPUS; i++) {
+		const struct w_cpu *c = &w->qemu[SIDE_SRC].cpus[i];
+		bool there = c->plugged && c->present && c->device && c->kernel;
+		bool gone = !c->plugged && !c->present && !c->device && !c->kernel;
+
+		if (!there && !gone)
+			check_cpu(w, i);
+	}
+}
+
 void world_check_as_before(struct world *w)
 {
 	for (unsigned i = 0; i < W_CPUS; i++)

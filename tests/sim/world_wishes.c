@@ -20,6 +20,7 @@ static int start(struct world *w, int r, struct txn *t)
 {
 	if (!r) {
 		t->epoch = w->txns;
+		t->best_effort = w->best_effort;
 		world_begin(w, t);
 	}
 	return r;
@@ -256,6 +257,37 @@ static bool has_offline(struct world *w)
 	return offline;
 }
 
+/* 2 vCPUs, 5 are wanted, as far as they can be had: the one in slot 3 does not come online. */
+static void one_broken(struct world *w)
+{
+	w->best_effort = true;
+	w->broken = 1u << 3;
+}
+
+static int want_five_cpus(struct world *w, struct ls_err *err)
+{
+	return world_vcpus(w, 5, err);
+}
+
+static bool has_some(struct world *w)
+{
+	return online_vcpus(w) == 4 && !w->qemu[SIDE_SRC].cpus[3].plugged;
+}
+
+/* 5 vCPUs, 2 are wanted, as far as the guest gives them up: not the one in slot 3. */
+static void one_stubborn(struct world *w)
+{
+	for (unsigned i = 2; i < 5; i++)
+		world_has_cpu(w, i);
+	w->best_effort = true;
+	w->qemu[SIDE_SRC].cpus[3].mood = GUEST_REFUSES;
+}
+
+static bool has_lost_some(struct world *w)
+{
+	return online_vcpus(w) == 3 && w->qemu[SIDE_SRC].cpus[3].plugged;
+}
+
 /* As much in a DIMM of its own, though the virtio-mem device had room for it. */
 static int want_a_dimm(struct world *w, struct ls_err *err)
 {
@@ -354,6 +386,10 @@ const struct scenario scenarios[SCENARIOS] = {
 	[RESIZE_DEVICE] = { "resize one",    much_memory,   want_less_of_it,  has_less_of_it, true },
 	[FILL_BALLOON]  = { "fill balloon",  two_cpus,      want_half,        has_half, .partly = true },
 	[EMPTY_BALLOON] = { "empty balloon", half_left,     want_all,         has_all, .partly = true },
+	[PLUG_SOME] = { "plug some", one_broken, want_five_cpus, has_some,
+			.partial = true },
+	[UNPLUG_SOME] = { "unplug some", one_stubborn, want_two_cpus, has_lost_some, .removes = true,
+			  .partial = true },
 	[MIGRATE]       = { "migrate",       ready_to_go,   want_to_go,       has_gone, false },
 };
 /* clang-format on */

@@ -2,6 +2,8 @@
 /*
  * The engine, one story a test: changes that go well, that fail, that are taken back.
  */
+#include <errno.h>
+
 #include "story_fixture.h"
 
 /* ---- good ------------------------------------------------------------------ */
@@ -95,6 +97,73 @@ static void test_when_cancelled_before_the_guest_moves_then_asked_for_what_it_ha
 	world_drain(w);
 	assert_end(w, END_UNDONE);
 	assert_int_equal(w->qemu[SIDE_SRC].balloon_goal, W_BOOT);
+	assert_all_is_before(w);
+	world_free(w);
+}
+
+/* What cannot be had is dropped, the rest is done, and only then taken back what was begun. */
+static void test_when_best_effort_and_one_is_broken_then_the_others_are_plugged(void **state)
+{
+	(void)state;
+	goes_well(PLUG_SOME, "some plugged");
+}
+
+static void test_when_best_effort_and_one_is_refused_then_it_is_online_again(void **state)
+{
+	(void)state;
+	goes_well(UNPLUG_SOME, "some unplugged");
+}
+
+/* One says nothing: it is left as it is, since it may still go. The refused one is not. */
+static void test_when_best_effort_and_one_is_silent_then_pending(void **state)
+{
+	const struct scenario *s = &scenarios[UNPLUG_SOME];
+	struct world *w = world_with(s);
+
+	(void)state;
+	w->qemu[SIDE_SRC].cpus[4].mood = GUEST_SILENT;
+	world_wish(w, s);
+	wait_for(w, "pending");
+	world_wait(w, 30000);
+	assert_true(w->qemu[SIDE_SRC].cpus[4].plugged);
+	assert_false(w->qemu[SIDE_SRC].cpus[4].kernel);
+	assert_true(w->qemu[SIDE_SRC].cpus[3].kernel);
+	assert_false(w->qemu[SIDE_SRC].cpus[2].plugged);
+	world_check_no_holds(w);
+	assert_string_equal(txn_item_result(w->t, 0), "pending"); /* the highest slot first */
+	assert_string_equal(txn_item_result(w->t, 1), "refused");
+	assert_string_equal(txn_item_result(w->t, 2), "done");
+	world_free(w);
+}
+
+/* Who takes over then asks for no more than what is still in. */
+static void test_when_an_item_is_dropped_then_the_smaller_set_is_on_record(void **state)
+{
+	const struct scenario *s = &scenarios[UNPLUG_SOME];
+	struct world *w = world_with(s);
+	struct txn *t;
+
+	(void)state;
+	world_wish(w, s);
+	wait_for(w, "qemu:cpu       done");
+	assert_int_equal(txn_load(w->disk, NULL, &t), 0);
+	assert_int_equal(t->items[0].state, ITEM_IN);
+	assert_int_equal(t->items[1].state, ITEM_DROPPED);
+	assert_int_equal(t->items[1].why.code, -EPERM);
+	txn_free(t);
+	world_free(w);
+}
+
+/* None of it can be had: nothing is partial about that. */
+static void test_when_best_effort_and_all_fail_then_undone(void **state)
+{
+	const struct scenario *s = &scenarios[PLUG_SOME];
+	struct world *w = world_with(s);
+
+	(void)state;
+	w->broken = 0x1c;
+	world_wish(w, s);
+	assert_end(w, END_UNDONE);
 	assert_all_is_before(w);
 	world_free(w);
 }
@@ -420,6 +489,12 @@ int main(void)
 		cmocka_unit_test(test_when_memory_is_removed_then_offline_before_it_goes),
 		cmocka_unit_test(test_when_cpus_are_brought_online_then_by_the_guest_alone),
 		cmocka_unit_test(test_when_cpus_are_taken_offline_then_they_stay_plugged),
+		cmocka_unit_test(
+			test_when_best_effort_and_one_is_broken_then_the_others_are_plugged),
+		cmocka_unit_test(test_when_best_effort_and_one_is_refused_then_it_is_online_again),
+		cmocka_unit_test(test_when_best_effort_and_one_is_silent_then_pending),
+		cmocka_unit_test(test_when_an_item_is_dropped_then_the_smaller_set_is_on_record),
+		cmocka_unit_test(test_when_best_effort_and_all_fail_then_undone),
 		cmocka_unit_test(test_when_a_dimm_is_named_then_only_that_goes),
 		cmocka_unit_test(test_when_a_device_is_named_then_only_that_shrinks),
 		cmocka_unit_test(test_when_the_balloon_is_filled_then_the_guest_follows),

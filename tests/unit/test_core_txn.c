@@ -63,6 +63,12 @@ static struct txn *half_way(enum txn_op op, bool up)
 	ls_err_set(&t->reason, -ETIMEDOUT, "the guest said nothing");
 	if (t->mig)
 		fill_migrate(t->mig);
+	t->best_effort = t->n > 1;
+	if (t->best_effort) {
+		t->items[1].state = ITEM_DROPPED;
+		ls_err_set(&t->items[1].why, -EPERM, "it said\nno");
+		t->items[2].state = ITEM_PENDING;
+	}
 	return t;
 }
 
@@ -77,8 +83,13 @@ static void assert_same(const struct txn *a, const struct txn *b)
 	assert_int_equal(a->end, b->end);
 	assert_int_equal(a->reason.code, b->reason.code);
 	assert_string_equal(a->reason.text, b->reason.text);
-	for (unsigned i = 0; i < a->n; i++)
+	for (unsigned i = 0; i < a->n; i++) {
 		assert_string_equal(a->items[i].id, b->items[i].id);
+		assert_int_equal(a->items[i].state, b->items[i].state);
+		assert_int_equal(a->items[i].why.code, b->items[i].why.code);
+	}
+	assert_int_equal(a->best_effort, b->best_effort);
+	assert_int_equal(a->partial, b->partial);
 	assert_memory_equal(a->before, b->before, a->table->n * a->n * sizeof(*a->before));
 	if (a->mig)
 		assert_memory_equal(a->mig->online, b->mig->online, sizeof(a->mig->online));
@@ -238,6 +249,11 @@ static void test_when_a_record_makes_no_sense_then_refused(void **state)
 	assert_line_refused(OP_VCPUS, "items ", "items 4000000000");
 	assert_line_refused(OP_VCPUS, "agent ", "agent 3");
 	assert_line_refused(OP_VCPUS, "epoch ", "epoch 99999999999999999999");
+	assert_line_refused(OP_VCPUS, "effort ", "effort 1 1"); /* on the way back, and forward */
+	assert_line_refused(OP_VCPUS, "effort ", "effort 2 0");
+	assert_line_refused(OP_VCPUS, "why 1", "why 3 1 -1 x");
+	assert_line_refused(OP_VCPUS, "why 1", "why 1 3 -1 x");
+	assert_line_refused(OP_VCPUS, "why 1", "why 1 1 1 x");
 	assert_line_refused(OP_VCPUS, "op ", "op sleep");
 	assert_line_refused(OP_VCPUS, "end ", "end soon");
 	assert_line_refused(OP_MIGRATE, "caps ", "caps 16 0");
