@@ -184,18 +184,24 @@ static void gives_some(struct life *l)
 	world_happens(l->w, "of the devices that it is asked for, the guest gives some");
 }
 
-/* Its virtio-mem driver stops where it is. */
+/* Its virtio-mem or balloon driver stops where it is. */
 static void lazy(struct life *l)
 {
-	uint64_t size = l->w->qemu[SIDE_SRC].mems[0].size;
+	struct w_qemu *q = &l->w->qemu[SIDE_SRC];
+	uint64_t size = l->op == OP_FILL ? q->balloon : q->mems[0].size;
 
 	l->w->lazy = size ? size : 1;
-	world_happens(l->w, "the guest takes no more virtio-mem, and gives none");
+	world_happens(l->w, "the guest takes no more memory, and gives none");
 }
 
 static void migration_fails(struct life *l)
 {
 	world_migration_fails(l->w);
+}
+
+static void continued(struct life *l)
+{
+	world_source_continued(l->w);
 }
 
 /* ---- where it can ---------------------------------------------------------- */
@@ -261,8 +267,8 @@ static const char *asks_for_devices(const struct op *op, unsigned row)
 
 static const char *asks_for_memory(const struct op *op, unsigned row)
 {
-	if (op->table != &table_memory)
-		return "v: no virtio-mem device is meant";
+	if (op->table != &table_memory && op->table != &table_balloon)
+		return "v: no virtio-mem device and no balloon is meant";
 	return before_end(op, row);
 }
 
@@ -303,7 +309,7 @@ static const struct fault faults[] = {
 	{ "cancel",            AT_ANY,   anywhere,         cancel,          UNDO },
 	{ "connection lost",   AT_ANY,   anywhere,         connections,     0 },
 	{ "QEMU silent",       AT_ANY,   anywhere,         qemu_silent,     UNDO },
-	{ "QEMU dies",         AT_ANY,   anywhere,         qemu_dies,       MAY_UNDO | MAY_LOSE },
+	{ "QEMU dies",         AT_ANY,   anywhere,         qemu_dies,       MAY_UNDO | MAY_LOSE | MAY_DOUBT },
 	{ "destination dies",  AT_ANY,   in_a_move,        dst_dies,        MAY_UNDO | MAY_DOUBT },
 	{ "guest reset",       AT_ANY,   anywhere,         reset,           UNDO },
 	{ "agent restarts",    AT_ANY,   anywhere,         agent_restarts,  UNDO },
@@ -318,6 +324,7 @@ static const struct fault faults[] = {
 	{ "guest gives some",  AT_ANY,   asks_for_devices, gives_some,      UNDO | MAY_STICK },
 	{ "guest lazy",        AT_ANY,   asks_for_memory,  lazy,            MAY_UNDO | MAY_STICK },
 	{ "migration fails",   AT_ANY,   in_a_move,        migration_fails, MAY_UNDO },
+	{ "source continued",  AT_ANY,   in_a_move,        continued,       MAY_UNDO | MAY_STICK },
 };
 /* clang-format on */
 
@@ -326,6 +333,11 @@ const unsigned n_faults = sizeof(faults) / sizeof(faults[0]);
 const char *fault_name(unsigned fault)
 {
 	return faults[fault].name;
+}
+
+bool fault_refuses(unsigned fault)
+{
+	return faults[fault].strike == reply_error || faults[fault].strike == reply_good;
 }
 
 unsigned fault_may(unsigned fault)

@@ -39,8 +39,9 @@ static void broken(const struct life *l, const char *fmt, ...)
 static unsigned may_of(enum txn_end end)
 {
 	static const unsigned may[END_COUNT] = {
-		[END_UNDONE] = MAY_UNDO, [END_REFUSED] = MAY_UNDO, [END_PENDING] = MAY_PEND,
-		[END_STUCK] = MAY_STICK, [END_LOST] = MAY_LOSE,	   [END_UNDECIDED] = MAY_DOUBT,
+		[END_UNDONE] = MAY_UNDO,     [END_REFUSED] = MAY_UNDO, [END_PENDING] = MAY_PEND,
+		[END_PARTIAL] = MAY_UNDO,    [END_STUCK] = MAY_STICK,  [END_LOST] = MAY_LOSE,
+		[END_UNDECIDED] = MAY_DOUBT,
 	};
 
 	return may[end];
@@ -102,8 +103,8 @@ static void judge_guest(const struct life *l)
 		       vm_run_name(dst->run));
 	if (l->end == END_LOST && !l->w->killed[SIDE_SRC])
 		broken(l, "no QEMU that had the guest was killed");
-	if (l->end == END_UNDECIDED && !l->w->killed[SIDE_DST])
-		broken(l, "the destination was not killed");
+	if (l->end == END_UNDECIDED && !l->w->killed[SIDE_DST] && !l->w->killed[SIDE_SRC])
+		broken(l, "nobody was killed");
 }
 
 static void judge_holds(const struct life *l)
@@ -177,12 +178,35 @@ static void all_mems_same(const struct life *l)
 	}
 }
 
+/* As far as the guest could: on its way, not beyond. */
+static void judge_partial(const struct life *l)
+{
+	uint64_t from = was(l)->balloon, to = l->wish.bytes, now = is(l)->balloon;
+
+	if (l->op != OP_FILL && l->op != OP_EMPTY)
+		broken(l, "what it does is done as a whole or not");
+	if (now < (from < to ? from : to) || now > (from < to ? to : from))
+		broken(l, "the balloon leaves %llu MiB", now / W_MIB + 0ULL);
+	all_cpus_same(l);
+	all_mems_same(l);
+}
+
+static void same_balloon(const struct life *l)
+{
+	if (was(l)->balloon != is(l)->balloon)
+		broken(l, "the balloon left %llu MiB, it leaves %llu",
+		       was(l)->balloon / W_MIB + 0ULL, is(l)->balloon / W_MIB + 0ULL);
+}
+
 /* What a transaction is not about, and what is older than it, stays. */
 static void judge_rest(const struct life *l)
 {
 	bool memory = l->op == OP_MEM_UP || l->op == OP_MEM_DOWN;
+	bool balloon = l->op == OP_FILL || l->op == OP_EMPTY;
 
-	if (memory || l->op == OP_MOVE)
+	if (!balloon)
+		same_balloon(l);
+	if (memory || balloon || l->op == OP_MOVE)
 		all_cpus_same(l);
 	if (!memory)
 		all_mems_same(l);
@@ -214,6 +238,21 @@ static void judge_pending(const struct life *l)
 	judge_rest(l);
 }
 
+/*
+ * Work that nobody knew to be under way, and a refusal to take it back: what nothing shows
+ * cannot be told from what is not there.
+ */
+static bool is_beyond_us(const struct life *l)
+{
+	for (unsigned i = 0; i < l->n_strikes; i++) {
+		const struct strike *s = &l->strikes[i];
+
+		if (s->struck && s->back && fault_refuses(s->fault))
+			return true;
+	}
+	return false;
+}
+
 void judge(struct life *l)
 {
 	judge_end(l);
@@ -221,7 +260,7 @@ void judge(struct life *l)
 	if (l->end == END_LOST || l->end == END_UNDECIDED || is_dead(l))
 		return;
 	judge_holds(l);
-	if (l->end == END_STUCK)
+	if (l->end == END_STUCK || (l->end == END_UNDONE && is_beyond_us(l)))
 		return;
 	judge_views(l);
 	switch (l->end) {
@@ -231,7 +270,11 @@ void judge(struct life *l)
 	case END_PENDING:
 		judge_pending(l);
 		break;
+	case END_PARTIAL:
+		judge_partial(l);
+		break;
 	default:
+		same_balloon(l);
 		all_cpus_same(l);
 		all_mems_same(l);
 		break;

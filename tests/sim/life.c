@@ -131,7 +131,7 @@ static void calm(struct life *l)
 	struct world *w = l->w;
 
 	w->mood = GUEST_GIVES;
-	w->no_hints = w->kept_a_hold = w->unrecorded = false;
+	w->no_hints = w->stranger = w->kept_a_hold = w->unrecorded = false;
 	w->crash_now = w->write_now = w->keep = false;
 	w->reply_now = REPLY_GOOD;
 	w->lazy = w->look_ms = 0;

@@ -15,7 +15,7 @@
 #include "story.h"
 #include "world.h"
 
-#define LIFE_TXNS   24 /* transactions of one life */
+#define LIFE_TXNS   30 /* transactions of one life */
 #define STRIKES_MAX 3  /* faults of one transaction */
 
 /* ---- operations ------------------------------------------------------------ */
@@ -48,7 +48,18 @@ struct op {
 	const char *(*reached)(struct life *l);
 };
 
-enum { OP_CPUS_UP, OP_CPUS_DOWN, OP_MEM_UP, OP_MEM_DOWN, OP_ON, OP_OFF, OP_MOVE, OPS };
+enum {
+	OP_CPUS_UP,
+	OP_CPUS_DOWN,
+	OP_MEM_UP,
+	OP_MEM_DOWN,
+	OP_ON,
+	OP_OFF,
+	OP_FILL,
+	OP_EMPTY,
+	OP_MOVE,
+	OPS
+};
 extern const struct op ops[OPS];
 
 /* ---- faults ---------------------------------------------------------------- */
@@ -70,6 +81,9 @@ enum {
 extern const unsigned n_faults;
 const char *fault_name(unsigned fault);
 unsigned fault_may(unsigned fault);
+
+/* What was asked for is not done, and somebody answers all the same. */
+bool fault_refuses(unsigned fault);
 
 /* NULL when the fault can strike in the row, else why it cannot. */
 const char *fault_cannot(unsigned fault, const struct op *op, unsigned row);

@@ -214,6 +214,30 @@ static const char *reached_memory(struct life *l)
 	return memory(l) == l->wish.bytes ? NULL : "the memory is not what was wanted";
 }
 
+/* ---- the balloon ------------------------------------------------------------ */
+
+static void prepare_fill(struct life *l)
+{
+	here(l)->balloon = here(l)->balloon_goal = W_BOOT;
+	l->wish.bytes = blocks(l, 1, 3);
+}
+
+static void prepare_empty(struct life *l)
+{
+	here(l)->balloon = here(l)->balloon_goal = blocks(l, 1, 3);
+	l->wish.bytes = W_BOOT;
+}
+
+static int wish_balloon(struct life *l, struct ls_err *err)
+{
+	return world_balloon(l->w, l->wish.bytes, err);
+}
+
+static const char *reached_balloon(struct life *l)
+{
+	return here(l)->balloon == l->wish.bytes ? NULL : "the balloon is not as it was wanted";
+}
+
 /* ---- a migration ----------------------------------------------------------- */
 
 static void prepare_move(struct life *l)
@@ -247,6 +271,8 @@ const struct op ops[OPS] = {
 	[OP_MEM_DOWN]  = { "memory down", &table_memory,  true,  prepare_mem_down,  wish_memory, reached_memory },
 	[OP_ON]        = { "cpu online",  &table_cpu,     false, prepare_on,        wish_on,     reached_switch },
 	[OP_OFF]       = { "cpu offline", &table_cpu,     false, prepare_off,       wish_off,    reached_switch },
+	[OP_FILL]      = { "balloon fill",  &table_balloon, false, prepare_fill,    wish_balloon, reached_balloon },
+	[OP_EMPTY]     = { "balloon empty", &table_balloon, false, prepare_empty,   wish_balloon, reached_balloon },
 	[OP_MOVE]      = { "migrate",     &table_migrate, false, prepare_move,      wish_move,   reached_move },
 };
 /* clang-format on */

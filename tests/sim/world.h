@@ -155,6 +155,7 @@ struct w_seams {
  * @disk:        the record that a restart finds; empty none
  * @actions, @asks, @writes: how many there were
  * @kept_a_hold: a fault kept one from being given back; @unrecorded: a record from disk
+ * @stranger:    somebody else has continued the source
  * @touched:     CPUs that the guest's user has switched himself
  * @killed:      per side, its end was none of the coordinator's doing
  * @most:        actions that one event led to, at most
@@ -193,7 +194,7 @@ struct world {
 	char disk[TXN_RECORD_MAX], writing[TXN_RECORD_MAX];
 	bool written_ahead;
 	unsigned actions, asks, writes, most, steps;
-	bool kept_a_hold, unrecorded, killed[SIDE_COUNT], touched[W_CPUS];
+	bool kept_a_hold, unrecorded, stranger, killed[SIDE_COUNT], touched[W_CPUS];
 	size_t trace_len;
 	char trace[16384];
 };
@@ -307,6 +308,7 @@ void world_agent_away(struct world *w, uint64_t ms);
 void world_user_writes(struct world *w, unsigned slot, bool on);
 void world_loses_hold(struct world *w, unsigned which);
 void world_rival(struct world *w, unsigned which, uint64_t ms);
+void world_source_continued(struct world *w);
 void world_migration_fails(struct world *w);
 void world_clock_jumps(struct world *w, uint64_t ms);
 

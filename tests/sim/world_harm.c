@@ -159,6 +159,19 @@ void world_kill(struct world *w, enum side side)
 	world_lose(w, 1);
 }
 
+/* By somebody who knows nothing of us, when it has handed its guest over. */
+void world_source_continued(struct world *w)
+{
+	struct w_qemu *src = &w->qemu[SIDE_SRC];
+
+	if (src->run != VM_POSTMIGRATE || src->surrendered || w->qemu[SIDE_DST].ran)
+		return;
+	src->run = VM_RUNNING;
+	w->stranger = true;
+	world_happens(w, "somebody continues the source");
+	world_changed(w);
+}
+
 void world_migration_fails(struct world *w)
 {
 	if (!vm_mig_under_way(w->qemu[SIDE_SRC].mig) || w->qemu[SIDE_DST].mig == MIG_COMPLETED)
@@ -199,7 +212,7 @@ static void user_writes(struct world *w, const struct later *l)
 {
 	struct w_qemu *q = &w->qemu[l->side];
 
-	if (q->lock[0] || q->window[0]) {
+	if (q->lock[0] || q->window[0] || q->cpus[l->item].busy) {
 		world_later(w, USER_MS, *l);
 		return;
 	}

@@ -104,6 +104,8 @@ static void guest_moves(struct world *w)
 
 	memcpy(b->cpus, a->cpus, sizeof(b->cpus));
 	memcpy(b->mems, a->mems, sizeof(b->mems));
+	b->balloon = a->balloon;
+	b->balloon_goal = a->balloon_goal;
 	memcpy(b->lock, a->lock, sizeof(b->lock));
 	memcpy(b->window, a->window, sizeof(b->window));
 	memcpy(b->forced, a->forced, sizeof(b->forced));
