@@ -107,7 +107,7 @@ extern const struct argp cli_common;
 /* The same, and those of commands that change something: --timeout, --no-wait. */
 extern const struct argp cli_changing;
 
-/* The same, and those of a wish: --best-effort. */
+/* The same, and those of a wish: --best-effort, --dry-run. */
 extern const struct argp cli_wishing;
 
 /* Parser for commands without options of their own; @n_args positional arguments at most. */

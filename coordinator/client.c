@@ -263,6 +263,7 @@ int client_wish(struct cli *cli, const struct wish *w)
 {
 	struct json_object *args = guest_args(cli->guest.name);
 
+	cli->no_wait &= !w->dry_run; /* what it tells is all there is of it */
 	wish_to_json(w, args);
 	if (cli->timeout_ms)
 		json_add_num(args, "timeout-ms", cli->timeout_ms);

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "client.h"
+#include "dry.h"
+#include "report.h"
 
 int cli_number(const char *text, uint64_t max, uint64_t *ret, const char **ret_rest)
 {
@@ -44,7 +46,9 @@ static int change_opened(struct session *s, const struct wish *w, const char *id
 
 	if (r < 0)
 		return cli_error(s->cli, wish_is_wrong(r) ? XC_USAGE : XC_REFUSED, &err);
-	if (t)
+	if (t && w->dry_run)
+		report_plan(s->cli, dry_plan(s->run, s->cli->guest.name, t));
+	else if (t)
 		code = session_run(s, t);
 	if (code != XC_LOST)
 		say_now(s, w);
@@ -65,7 +69,7 @@ int cli_change(struct cli *cli, const struct wish *w)
 	wish_text(w, text, sizeof(text));
 	snprintf(what, sizeof(what), "%s, transaction %s", text, id);
 	report_ops(cli, &ops);
-	code = session_open(&s, cli, what, NULL, &ops);
+	code = session_open(&s, cli, w->dry_run ? NULL : what, NULL, &ops);
 	if (!code)
 		code = change_opened(&s, w, id);
 	session_close(&s);

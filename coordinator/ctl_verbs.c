@@ -307,7 +307,8 @@ CTL_VERBS(X)
 #define DEVICE	{ "device", QMP_STRING, false, 1, LS_NAME_BYTES - 1, 0, "its id" }
 #define HOW \
 	{ "timeout-ms", QMP_INT, true, 1, 86400000, 0, "for the operation as a whole" }, \
-	{ "best-effort", QMP_BOOL, true, 0, 0, 0, "drop what cannot be had, do the rest" }
+	{ "best-effort", QMP_BOOL, true, 0, 0, 0, "drop what cannot be had, do the rest" }, \
+	{ "dry-run", QMP_BOOL, true, 0, 0, 0, "tell what would be done, send nothing" }
 
 static const struct qmp_field list_fields[] = {};
 #define subscribe_fields list_fields

@@ -97,6 +97,13 @@ struct hv_request {
 void hv_ask(struct hv *hv, const struct hv_request *rq, hv_reply_fn fn, void *arg);
 
 /**
+ * hv_dry() - What hv_ask() would send, from the same functions; nothing is sent or noted
+ * @fn: gets each command: for "qemu" or the "agent"; @args borrowed, may be NULL
+ */
+typedef void (*hv_sink_fn)(void *arg, const char *to, const char *name, struct json_object *args);
+void hv_dry(struct hv *hv, const struct hv_request *rq, hv_sink_fn fn, void *arg);
+
+/**
  * hv_doctor() - The agent's doctor
  * @fix: heal
  * @fn:  gets the findings (a "findings" array, borrowed), or an error

@@ -7,6 +7,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
+void batch_free_parts(struct batch *b)
+{
+	while (b->parts) {
+		struct part *p = b->parts;
+
+		b->parts = p->next;
+		free(p->items);
+		free(p);
+	}
+}
+
 void batch_free(struct batch *b)
 {
 	struct batch **at = &b->hv->batches;
@@ -16,13 +27,7 @@ void batch_free(struct batch *b)
 	if (*at)
 		*at = b->next;
 	sd_event_source_unref(b->limit);
-	while (b->parts) {
-		struct part *p = b->parts;
-
-		b->parts = p->next;
-		free(p->items);
-		free(p);
-	}
+	batch_free_parts(b);
 	free(b);
 }
 
@@ -124,6 +129,11 @@ static void submit(struct batch *b, struct conn *c, const char *name, struct jso
 {
 	struct ls_err err;
 
+	if (b->sink) {
+		b->sink(b->arg, c == &b->hv->monitor ? "qemu" : "agent", name, args);
+		json_object_put(args);
+		return;
+	}
 	if (!c->is_ready) {
 		json_object_put(args);
 		ls_err_set(&err, -ENOTCONN, "%s: not connected", c->address);

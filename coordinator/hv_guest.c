@@ -176,7 +176,8 @@ static void take(struct hv *hv, const struct hv_request *rq, struct batch *b, bo
 	add_lease(args, rq);
 	if (window)
 		json_object_object_add(args, "mode", json_object_new_string(rq->t->mig->window));
-	lease_ask(hv, rq->t->id, window ? LS_WIRE_WINDOW_RENEW : LS_WIRE_RENEW);
+	if (!b->sink)
+		lease_ask(hv, rq->t->id, window ? LS_WIRE_WINDOW_RENEW : LS_WIRE_RENEW);
 	batch_add_fn(b, &hv->agent, ls_wire[window ? LS_WIRE_WINDOW_OPEN : LS_WIRE_LOCK].name, args,
 		     on_held);
 }
@@ -206,7 +207,8 @@ static void on_closed(struct qmp *q, struct json_object *value, const struct ls_
 
 static void give_back(struct hv *hv, const struct hv_request *rq, struct batch *b, bool window)
 {
-	lease_stop(hv);
+	if (!b->sink)
+		lease_stop(hv);
 	if (rq->t->agent != AGENT_LOCKSTEP || (window && !strcmp(rq->t->mig->window, "off")))
 		return;
 	batch_add_fn(b, &hv->agent, ls_wire[window ? LS_WIRE_WINDOW_CLOSE : LS_WIRE_UNLOCK].name,

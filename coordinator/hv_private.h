@@ -50,6 +50,7 @@ struct hv_unplug {
  * @fn:      NULL when the limit was reached and told; @arg is not to be used then
  * @bad:     told of each item that failed, with @arg; may be NULL
  * @parts:   what is known of its commands
+ * @sink:    gets the commands instead of whom they are for, with @arg; NULL: they are sent
  * @err:     the first error
  */
 struct batch {
@@ -60,6 +61,7 @@ struct batch {
 	hv_reply_fn fn;
 	void *arg;
 	struct part *parts;
+	hv_sink_fn sink;
 	struct batch *next;
 	sd_event_source *limit;
 };
@@ -157,6 +159,7 @@ void batch_add_part(struct part *p, struct conn *c, const char *name, struct jso
 void batch_done(struct batch *b); /* one of its commands was answered, or all were sent */
 void batch_limit(struct batch *b, unsigned ms); /* instead of HV_ASK_MS */
 void batch_free(struct batch *b);
+void batch_free_parts(struct batch *b);
 
 /* ---- looks ------------------------------------------------------------- */
 

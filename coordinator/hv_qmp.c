@@ -33,8 +33,10 @@ static void cpu_del(struct hv *hv, const struct hv_request *rq, struct batch *b)
 
 		if (it->slot < 0 || (unsigned)it->slot >= hv->n_slots)
 			continue;
-		hv->slots[it->slot].asked = true;
-		hv->slots[it->slot].refused = false;
+		if (!b->sink) {
+			hv->slots[it->slot].asked = true;
+			hv->slots[it->slot].refused = false;
+		}
 		batch_add_item(b, &hv->monitor, "device_del", qmp_args_id(it->id), rq->todo[i]);
 	}
 }
@@ -60,15 +62,15 @@ static struct json_object *dimm_args(const char *id, const char *backend, int sl
 	return args;
 }
 
-static struct json_object *dimm_del_args(struct hv *hv, const char *id)
+static void dimm_del(struct hv *hv, const char *id, struct batch *b, unsigned item)
 {
-	struct hv_unplug *u = hv_unplug(hv, id, true);
+	struct hv_unplug *u = b->sink ? NULL : hv_unplug(hv, id, true);
 
 	if (u) {
 		u->asked = true;
 		u->refused = false;
 	}
-	return qmp_args_id(id);
+	batch_add_item(b, &hv->monitor, "device_del", qmp_args_id(id), item);
 }
 
 static struct json_object *size_args(const char *id, uint64_t bytes)
@@ -97,7 +99,7 @@ static void memory_item(struct hv *hv, const struct hv_request *rq, unsigned ite
 			       item);
 		break;
 	case VERB_DIMM_DEL:
-		batch_add_item(b, m, "device_del", dimm_del_args(hv, it->id), item);
+		dimm_del(hv, it->id, b, item);
 		break;
 	default:
 		batch_add_item(b, m, "qom-set", size_args(it->id, rq->level[item]), item);
@@ -172,7 +174,8 @@ static void quit(struct hv *hv, struct batch *b)
 {
 	if (!hv->gone)
 		batch_add(b, &hv->monitor, "quit", NULL);
-	lease_stop(hv);
+	if (!b->sink)
+		lease_stop(hv);
 }
 
 static void qemu_ask(struct hv *hv, const struct hv_request *rq, struct batch *b)
@@ -250,6 +253,14 @@ static bool for_the_guest(enum verb verb)
 	}
 }
 
+static void ask(struct hv *hv, const struct hv_request *rq, struct batch *b)
+{
+	if (for_the_guest(rq->verb))
+		guest_ask(hv, rq, b);
+	else
+		qemu_ask(hv, rq, b);
+}
+
 void hv_ask(struct hv *hv, const struct hv_request *rq, hv_reply_fn fn, void *arg)
 {
 	struct batch *b = batch_new(hv, fn, arg);
@@ -257,9 +268,14 @@ void hv_ask(struct hv *hv, const struct hv_request *rq, hv_reply_fn fn, void *ar
 	b->bad = rq->bad;
 	if (rq->limit_ms > HV_ASK_MS)
 		batch_limit(b, rq->limit_ms);
-	if (for_the_guest(rq->verb))
-		guest_ask(hv, rq, b);
-	else
-		qemu_ask(hv, rq, b);
+	ask(hv, rq, b);
 	batch_done(b);
+}
+
+void hv_dry(struct hv *hv, const struct hv_request *rq, hv_sink_fn fn, void *arg)
+{
+	struct batch b = { .hv = hv, .sink = fn, .arg = arg };
+
+	ask(hv, rq, &b);
+	batch_free_parts(&b);
 }

@@ -12,6 +12,7 @@
 #include <qmp.h>
 
 #include "cli.h"
+#include "dry.h"
 #include "daemon_log.h"
 #include "lane_private.h"
 #include "report.h"
@@ -176,6 +177,21 @@ static void already_so(struct lane *l)
 	on_now(l);
 }
 
+/* A dry run: what would be done, and what is. */
+static void only_tell(struct lane *l)
+{
+	struct job *q = l->running;
+	struct json_object *o = report_object("end");
+
+	emit(l, q, dry_plan(l->run, l->guest.name, q->txn));
+	json_add_str(o, "operation", wish_verb(q->job.wish.kind));
+	json_add_str(o, "end", txn_end_name(END_DONE));
+	json_add_str(o, "reason", "");
+	json_add_num(o, "exit", XC_OK);
+	emit(l, q, o);
+	on_now(l);
+}
+
 static void refuse(struct lane *l, int code, const struct ls_err *err)
 {
 	emit_error(l, l->running, code, err);
@@ -199,6 +215,10 @@ static void on_looked(void *arg)
 		r = wish_plan(&q->job.wish, &run_view(l->run)->vm[SIDE_SRC], q->job.id, &err,
 			      &q->txn);
 		code = wish_is_wrong(r) ? XC_USAGE : XC_REFUSED;
+	}
+	if (r == 0 && q->txn && q->job.wish.dry_run) {
+		only_tell(l);
+		return;
 	}
 	if (r == 0 && q->txn)
 		r = run_start(l->run, q->txn, q->job.timeout_ms ? now_ms + q->job.timeout_ms : 0,

@@ -15,7 +15,7 @@
 
 #define TIMEOUT_MAX_S 86400
 
-enum { OPT_WAIT = 0x200, OPT_NO_WAIT, OPT_BEST_EFFORT }; /* options without a letter */
+enum { OPT_WAIT = 0x200, OPT_NO_WAIT, OPT_BEST_EFFORT, OPT_DRY_RUN }; /* options without a letter */
 
 /* clang-format off */
 static const struct argp_option options[] = {
@@ -40,6 +40,8 @@ static const struct argp_option changing_options[] = {
 static const struct argp_option wishing_options[] = {
 	{ "best-effort", OPT_BEST_EFFORT, NULL, 0, "do what can be done: what fails is dropped and as before, "
 	                                           "the rest stays", 4 },
+	{ "dry-run",     OPT_DRY_RUN,     NULL, 0, "change nothing: print the rows, what of each is done already, and "
+	                                           "the requests that it would send", 4 },
 	{ 0 }
 };
 /* clang-format on */
@@ -120,10 +122,16 @@ static error_t parse_wishing(int key, char *arg, struct argp_state *state)
 {
 	struct cli *cli = state->input;
 
-	if (key != OPT_BEST_EFFORT)
+	switch (key) {
+	case OPT_BEST_EFFORT:
+		cli->wish.best_effort = true;
+		return 0;
+	case OPT_DRY_RUN:
+		cli->wish.dry_run = true;
+		return 0;
+	default:
 		return cli_parse(key, arg, state);
-	cli->wish.best_effort = true;
-	return 0;
+	}
 }
 
 static const struct argp_child changing_too[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };

@@ -146,6 +146,11 @@ void report_end(const struct cli *cli, const struct txn *t)
 	emit(cli, report_ended(cli->guest.name, t));
 }
 
+void report_plan(const struct cli *cli, struct json_object *plan)
+{
+	emit(cli, plan);
+}
+
 struct json_object *report_error(int code, const struct ls_err *err)
 {
 	struct json_object *o = report_object("error");
@@ -274,6 +279,47 @@ static void render_end(const struct cli *cli, struct json_object *o)
 	render_items(qmp_get_array(o, "items"));
 }
 
+static void render_request(struct json_object *o)
+{
+	struct json_object *args = qmp_get_obj(o, "arguments");
+
+	printf("      %-5s  ", qmp_get_str(o, "to", ""));
+	cli_put(stdout, qmp_get_str(o, "execute", ""));
+	putchar(' ');
+	if (args)
+		cli_put(stdout,
+			json_object_to_json_string_ext(
+				args, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	putchar('\n');
+}
+
+static void render_plan_row(struct json_object *o)
+{
+	struct json_object *list = qmp_get_array(o, "requests");
+	struct json_object *later = qmp_get_array(o, "later");
+	int64_t done = qmp_get_int(o, "done", 0);
+
+	printf("  %-14s  %s", qmp_get_str(o, "row", ""), qmp_get_str(o, "verb", ""));
+	if (done)
+		printf("; done already: %" PRId64, done);
+	putchar('\n');
+	for (size_t i = 0; list && i < json_object_array_length(list); i++)
+		render_request(json_object_array_get_idx(list, i));
+	for (size_t i = 0; later && i < json_object_array_length(later); i++)
+		printf("      later  %s, when it is there and the guest has said where\n",
+		       json_object_get_string(json_object_array_get_idx(later, i)));
+}
+
+static void render_plan(struct json_object *o)
+{
+	struct json_object *rows = qmp_get_array(o, "rows");
+
+	printf("%s: %s: nothing is sent; this would be, in this order:\n",
+	       qmp_get_str(o, "guest", ""), qmp_get_str(o, "operation", ""));
+	for (size_t i = 0; rows && i < json_object_array_length(rows); i++)
+		render_plan_row(json_object_array_get_idx(rows, i));
+}
+
 void report_render(const struct cli *cli, struct json_object *o)
 {
 	const char *event = qmp_get_str(o, "event", "");
@@ -283,6 +329,8 @@ void report_render(const struct cli *cli, struct json_object *o)
 		show_json(json_object_get(o));
 	else if (!strcmp(event, "end"))
 		render_end(cli, o);
+	else if (!strcmp(event, "plan"))
+		render_plan(o);
 	else if (!strcmp(event, "warning"))
 		render_warning(cli, o);
 	else if (!strcmp(event, "text") && !cli->quiet)

@@ -26,6 +26,9 @@ void report_send(const struct cli *cli, struct json_object *o);
 /* The longest report: the table of a guest with LS_CPUS_MAX vCPUs. */
 #define REPORT_BYTES (256 * 1024)
 
+/* What a dry run found; consumed. */
+void report_plan(const struct cli *cli, struct json_object *plan);
+
 /* Text of the command itself, several lines, for standard output. */
 void report_text(const struct cli *cli, const char *text);
 

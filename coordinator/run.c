@@ -354,8 +354,7 @@ static int prepare(struct run *run, uint64_t deadline_ms)
 	return run->e ? 0 : -ENOMEM;
 }
 
-/* Above every epoch that the guest has seen: what was asked before it is void. */
-static void set_epoch(struct run *run, struct txn *t)
+void run_set_epoch(const struct run *run, struct txn *t)
 {
 	const struct vm *vm = run->view.vm;
 
@@ -383,7 +382,7 @@ int run_start(struct run *run, struct txn *t, uint64_t deadline_ms, run_ended_fn
 		return r;
 	}
 	if (!t->loaded)
-		set_epoch(run, t);
+		run_set_epoch(run, t);
 	for (int side = 0; side < SIDE_COUNT; side++)
 		if (run->hv[side])
 			hv_expect_lease(run->hv[side], t->id);

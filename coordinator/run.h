@@ -80,6 +80,9 @@ struct hv *run_hv(const struct run *run, enum side side);
 typedef void (*run_ended_fn)(void *arg, struct txn *t);
 int run_start(struct run *run, struct txn *t, uint64_t deadline_ms, run_ended_fn fn, void *arg);
 
+/* Above every epoch that the guest has seen: what was asked before it is void. */
+void run_set_epoch(const struct run *run, struct txn *t);
+
 /* The same for a program that has nothing else to do. Return: 0 (whatever the end), -errno. */
 int run_txn(struct run *run, struct txn *t, uint64_t deadline_ms);
 

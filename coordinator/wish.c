@@ -104,7 +104,8 @@ void wish_from_json(enum wish_kind kind, struct json_object *args, struct wish *
 	*ret_wish = (struct wish){ .kind = kind,
 				   .value = value < 0 ? 0 : (uint64_t)value,
 				   .node = (int)qmp_get_int(args, "node", NODE_ANY),
-				   .best_effort = qmp_get_bool(args, "best-effort", false) };
+				   .best_effort = qmp_get_bool(args, "best-effort", false),
+				   .dry_run = qmp_get_bool(args, "dry-run", false) };
 	for (size_t i = 0; list && i < json_object_array_length(list); i++)
 		numbers_add(&ret_wish->which,
 			    (unsigned)json_object_get_int(json_object_array_get_idx(list, i)) %
@@ -124,6 +125,8 @@ void wish_to_json(const struct wish *w, struct json_object *args)
 
 	if (w->backing[0])
 		json_object_object_add(args, "backend", json_object_new_string(w->backing));
+	if (w->dry_run)
+		json_object_object_add(args, "dry-run", json_object_new_boolean(true));
 	if (w->best_effort)
 		json_object_object_add(args, "best-effort", json_object_new_boolean(true));
 	if (k->device)

@@ -33,6 +33,7 @@ enum wish_kind {
  * @device: of one memory device: its id
  * @backing: of a new DIMM: see core/backing.h
  * @best_effort: what cannot be had is dropped, the rest is done
+ * @dry_run: only tell what would be done
  */
 struct wish {
 	enum wish_kind kind;
@@ -41,7 +42,7 @@ struct wish {
 	struct numbers which;
 	char device[LS_NAME_BYTES];
 	char backing[BACKING_TEXT_BYTES];
-	bool best_effort;
+	bool best_effort, dry_run;
 };
 
 #define WISH_TEXT_BYTES 112

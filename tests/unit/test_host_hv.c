@@ -196,6 +196,33 @@ static void do_empty_list(struct qmp_call *call, struct json_object *args, void 
 	answer(call, "[]");
 }
 
+/* Commands that change something, as they came over the wire. */
+static char commands[1024];
+
+static void note_command(const char *name, struct json_object *args)
+{
+	size_t at = strlen(commands);
+
+	snprintf(commands + at, sizeof(commands) - at, "%s %s\n", name,
+		 json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN));
+}
+
+static void do_change(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(void)arg;
+	note_command(qmp_call_name(call), args);
+	if (!strcmp(qmp_get_str(args, "id", ""), "ls-t1-4"))
+		qmp_reply_error(call, "GenericError", "not this one");
+	else
+		qmp_reply(call, NULL);
+}
+
+static const struct qmp_field device_fields[] = {
+	{ "driver", QMP_STRING, true, 0, 200, 0, "type" },
+	{ "id", QMP_STRING, false, 0, 200, 0, "of the device" },
+	{ "core-id", QMP_INT, true, 0, 200, 0, "where" },
+};
+
 static const struct qmp_field get_fields[] = {
 	{ "path", QMP_STRING, false, 0, 200, 0, "of an object" },
 	{ "property", QMP_STRING, true, 0, 200, 0, "of it" },
@@ -207,6 +234,8 @@ static const struct qmp_verb qemu_verbs[] = {
 	{ "qom-get", do_get, get_fields, COUNT(get_fields) },
 	{ "qom-list", do_empty_list, get_fields, COUNT(get_fields) },
 	{ "query-hotpluggable-cpus", do_cpus, NULL, 0 },
+	{ "device_add", do_change, device_fields, COUNT(device_fields) },
+	{ "device_del", do_change, device_fields, COUNT(device_fields) },
 	{ "query-migrate", do_nothing, NULL, 0 },
 	{ "query-migrate-capabilities", do_empty_list, NULL, 0 },
 	{ 0 },
@@ -249,6 +278,7 @@ static const struct qmp_verb agent_verbs[] = {
 	{ "lockstep-status", do_guest_status, NULL, 0 },
 	{ "lockstep-subscribe", do_nothing, NULL, 0 },
 	{ "lockstep-lock", do_nothing, FIELDS(LOCK) },
+	{ "lockstep-cpu-online", do_change, FIELDS(CPU_ONLINE) },
 	{ "lockstep-renew", do_renew, FIELDS(RENEW) },
 	{ 0 },
 };
@@ -271,6 +301,7 @@ static int begin(void **state)
 
 	(void)state;
 	cpus = "[]";
+	commands[0] = '\0';
 	cuts_at_the_end = stops_when_asked = false;
 	guest_says = vsmt = NULL;
 	renewals = refusals = 0;
@@ -543,6 +574,108 @@ static void until_renewed(unsigned n)
 	assert_true(renewals >= n);
 }
 
+/* ---- what is sent -------------------------------------------------------- */
+
+static char dry[1024];
+
+static void on_dry(void *arg, const char *to, const char *name, struct json_object *args)
+{
+	(void)arg, (void)to;
+	memcpy(commands, dry, sizeof(commands));
+	note_command(name, args);
+	memcpy(dry, commands, sizeof(dry));
+	commands[0] = '\0';
+}
+
+static unsigned bad_items[8], n_bad;
+
+static void on_bad(void *arg, unsigned item, const struct ls_err *err)
+{
+	(void)arg;
+	assert_int_not_equal(err->code, 0);
+	bad_items[n_bad++] = item;
+}
+
+/* The cores of a pSeries; the last two are free, as are their slots' ids. */
+static void look_at_cores(void)
+{
+	static const char c0[] = ",\"qom-path\":\"/machine/peripheral/c0\"";
+	static const char c1[] = ",\"qom-path\":\"/machine/peripheral/c1\"";
+	static char list[1024];
+	size_t at = 0;
+
+	for (unsigned i = 0; i < 5; i++)
+		at += (size_t)snprintf(list + at, sizeof(list) - at,
+				       "%s{\"type\":\"power9-core\",\"vcpus-count\":2,"
+				       "\"props\":{\"core-id\":%u}%s}",
+				       i ? "," : "[", i,
+				       i == 0	? c0
+				       : i == 1 ? c1
+						: "");
+	strcpy(list + at, "]");
+	cpus = list;
+	vsmt = "8";
+	guest_says = "{\"version\":1,\"agent\":\"a\",\"boot-id\":\"b\",\"machine\":\"ppc64le\","
+		     "\"guard\":\"hold\",\"lock\":{\"held\":false},"
+		     "\"window\":{\"state\":\"closed\"},\"cpus\":["
+		     "{\"cpu\":6,\"slot\":8,\"present\":true,\"device\":false,\"kernel\":false,"
+		     "\"fixed\":false},"
+		     "{\"cpu\":7,\"slot\":8,\"present\":true,\"device\":true,\"kernel\":true,"
+		     "\"fixed\":false}]}";
+	look();
+}
+
+static void ask(enum verb verb, const unsigned *todo, unsigned n)
+{
+	struct view view = { .vm = { seen } };
+	struct item items[5] = { { .slot = 0 },
+				 { .slot = 1 },
+				 { .slot = 2, .id = "ls-t1-2" },
+				 { .slot = 3, .id = "ls-t1-3" },
+				 { .slot = 4, .id = "ls-t1-4" } };
+	struct txn t = { .id = "t1", .epoch = 1, .agent = AGENT_LOCKSTEP, .items = items, .n = 5 };
+	struct hv_request rq = {
+		.verb = verb, .t = &t, .view = &view, .todo = todo, .n = n, .bad = on_bad
+	};
+
+	commands[0] = dry[0] = '\0';
+	n_bad = 0;
+	hv_dry(hv, &rq, on_dry, NULL);
+	asking = true;
+	hv_ask(hv, &rq, on_reply, NULL);
+	run_while(&asking, qmp_now_ms() + HANG_MS);
+}
+
+/* Byte for byte what goes over the wire, and a dry run alone sends and notes nothing. */
+static void test_when_it_is_a_dry_run_then_told_what_is_sent(void **state)
+{
+	(void)state;
+	look_at_cores();
+	ask(VERB_CPU_ADD, (unsigned[]){ 2, 3 }, 2);
+	assert_string_equal(
+		commands,
+		"device_add {\"driver\":\"power9-core\",\"id\":\"ls-t1-2\",\"core-id\":2}\n"
+		"device_add {\"driver\":\"power9-core\",\"id\":\"ls-t1-3\",\"core-id\":3}\n");
+	assert_string_equal(dry, commands);
+	ask(VERB_CPU_DEL, (unsigned[]){ 3 }, 1);
+	assert_string_equal(commands, "device_del {\"id\":\"ls-t1-3\"}\n");
+	assert_string_equal(dry, commands);
+	ask(VERB_CPU_ONLINE, (unsigned[]){ 1 }, 1);
+	assert_string_equal(commands, "lockstep-cpu-online {\"txn\":\"t1\",\"cpus\":[6,7]}\n");
+	assert_string_equal(dry, commands);
+}
+
+/* The command of one item fails: it is named, the others are not. */
+static void test_when_one_item_fails_then_it_is_named(void **state)
+{
+	(void)state;
+	look_at_cores();
+	ask(VERB_CPU_ADD, (unsigned[]){ 2, 4, 3 }, 3);
+	assert_int_equal(reply.code, -EREMOTEIO);
+	assert_int_equal(n_bad, 1);
+	assert_int_equal(bad_items[0], 4);
+}
+
 /* A refused renewal is tried again, and before the first short lease is over. */
 static void test_when_renewal_is_refused_then_tried_again_in_time(void **state)
 {
@@ -598,6 +731,8 @@ int main(void)
 		test(test_when_lost_before_the_last_answer_then_no_observation),
 		test(test_when_a_pseries_then_each_core_has_its_threads),
 		test(test_when_ids_are_large_then_slots_keep_their_order),
+		test(test_when_it_is_a_dry_run_then_told_what_is_sent),
+		test(test_when_one_item_fails_then_it_is_named),
 		cmocka_unit_test(test_when_slot_is_no_number_then_none),
 		cmocka_unit_test(test_when_txn_has_escapes_then_unreadable),
 		test(test_when_renewal_is_refused_then_tried_again_in_time),

@@ -28,7 +28,7 @@ static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 	static const struct wish sent[] = {
 		{ .kind = WISH_VCPUS, .value = 4, .node = NODE_ANY },
 		{ .kind = WISH_VCPUS, .value = 4, .node = 3, .best_effort = true },
-		{ .kind = WISH_PLUG, .which = { 1, { [2] = true } } },
+		{ .kind = WISH_PLUG, .which = { 1, { [2] = true } }, .dry_run = true },
 		{ .kind = WISH_MEMORY, .value = UINT64_C(3) << 30 },
 		{ .kind = WISH_CPU_ONLINE, .which = { 2, { [3] = true, [7] = true } } },
 		{ .kind = WISH_CPU_OFFLINE, .which = { 1, { [LS_CPUS_MAX - 1] = true } } },
@@ -48,6 +48,7 @@ static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 		assert_int_equal(got.kind, sent[i].kind);
 		assert_int_equal(got.value, sent[i].value);
 		assert_int_equal(got.best_effort, sent[i].best_effort);
+		assert_int_equal(got.dry_run, sent[i].dry_run);
 		if (got.kind == WISH_VCPUS)
 			assert_int_equal(got.node, sent[i].node);
 		assert_memory_equal(&got.which, &sent[i].which, sizeof(got.which));
