@@ -150,7 +150,8 @@ static void on_read(void *arg, const struct store_txn *txns, unsigned n, const s
 	struct ls_err why = { 0 };
 	int r;
 
-	if (!failed(g->call, err) && n) { /* one, or an error */
+	(void)n; /* one, or an error */
+	if (!failed(g->call, err)) {
 		r = go_on(g, txns, &why);
 		if (r < 0)
 			ctl_fail(g->call, r, &why);
@@ -168,8 +169,10 @@ static void read_txn(struct qmp_call *call, struct json_object *args, struct dae
 	if (!g)
 		abort(); /* a few words */
 	*g = (struct go_on){ call, d, ctl_client(call)->number, undo };
-	if (store_show(d->store, qmp_get_str(args, "txn", ""), on_read, g, &err) < 0)
-		on_read(g, NULL, 0, &err);
+	if (store_show(d->store, qmp_get_str(args, "txn", ""), on_read, g, &err) < 0) {
+		failed(call, &err);
+		free(g);
+	}
 }
 
 void do_txn_resume(struct qmp_call *call, struct json_object *args, struct daemon *d)
