@@ -184,6 +184,7 @@ void hv_free(struct hv *hv)
 	look_queries_free(hv);
 	while (hv->batches)
 		batch_free(hv->batches);
+	plugs_free(hv);
 	for (unsigned i = 0; i < hv->n_slots; i++)
 		json_object_put(hv->slots[i].props);
 	free(hv->slots);

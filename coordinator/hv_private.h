@@ -7,6 +7,7 @@
  * hv_backend.c what a DIMM's memory is made of
  * hv_batch.c  several commands as one request
  * hv_qmp.c    the verbs that QEMU answers; hv_guest.c those that the agent answers
+ * hv_plug.c   the host's hooks, told of new vCPUs
  * hv_lease.c  the lease on what the agent holds for a transaction
  * hv_look.c   one observation; hv_read.c what QEMU's answers mean for it
  * hv_store.c  the journal in QEMU
@@ -68,6 +69,7 @@ struct batch {
 
 struct look;
 struct query;
+struct plug;
 
 /**
  * struct hv - One guest
@@ -114,6 +116,7 @@ struct hv {
 	unsigned journal_first, journal_seq;
 	bool journal_known;
 	struct batch *batches;
+	struct plug *plugs;
 };
 
 /* hv.c */
@@ -160,6 +163,10 @@ void batch_done(struct batch *b); /* one of its commands was answered, or all we
 void batch_limit(struct batch *b, unsigned ms); /* instead of HV_ASK_MS */
 void batch_free(struct batch *b);
 void batch_free_parts(struct batch *b);
+
+/* hv_plug.c: batch_new() for vCPUs that are added; the host's hooks are told before @fn is. */
+struct batch *plug_batch(struct hv *hv, const struct hv_request *rq, hv_reply_fn fn, void *arg);
+void plugs_free(struct hv *hv);
 
 /* ---- looks ------------------------------------------------------------- */
 

@@ -263,7 +263,8 @@ static void ask(struct hv *hv, const struct hv_request *rq, struct batch *b)
 
 void hv_ask(struct hv *hv, const struct hv_request *rq, hv_reply_fn fn, void *arg)
 {
-	struct batch *b = batch_new(hv, fn, arg);
+	struct batch *b =
+		rq->verb == VERB_CPU_ADD ? plug_batch(hv, rq, fn, arg) : batch_new(hv, fn, arg);
 
 	b->bad = rq->bad;
 	if (rq->limit_ms > HV_ASK_MS)

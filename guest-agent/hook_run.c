@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include <lockstep/cleanup.h>
+#include <lockstep/hookdir.h>
 #include <lockstep/log.h>
 #include <qmp.h>
 
@@ -31,7 +32,6 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 #define HOOK_NOT_RUN	127
-#define HOOK_PATH	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define ENV_MAX		8
 #define ENV_BYTES	128
 #define ARGS_BEFORE_IDS 4

@@ -6,17 +6,15 @@
 #include "hooks.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <lockstep/err.h>
+#include <lockstep/hookdir.h>
 #include <lockstep/limits.h>
 #include <lockstep/log.h>
 #include <lockstep/wire.h>
@@ -24,16 +22,6 @@
 
 #include "classes.h"
 #include "hook_run.h"
-
-/**
- * struct names - Programs, in the order of their names
- * @n:    how many
- * @name: in the directory
- */
-struct names {
-	unsigned n;
-	char name[HOOKS_MAX][HOOK_NAME_BYTES];
-};
 
 /**
  * struct hooks - The directory and what has been promised
@@ -52,8 +40,8 @@ struct hooks {
 	char txn[LS_TXN_BYTES];
 	int stop;
 	uint64_t until_ms;
-	struct names passed[HOOK_KIND_COUNT];
-	struct names late;
+	struct hookdir passed[HOOK_KIND_COUNT];
+	struct hookdir late;
 };
 
 struct hooks *hooks_new(const char *dir, unsigned deadline_ms)
@@ -93,78 +81,6 @@ void hooks_set_txn(struct hooks *h, const char *txn)
 {
 	if (h)
 		snprintf(h->txn, sizeof(h->txn), "%s", txn);
-}
-
-/* ---- the directory -------------------------------------------------------- */
-
-/* Whether nobody but root, or whoever runs the agent, can change it. */
-static bool is_safe(const struct stat *st)
-{
-	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return false;
-	return !(st->st_mode & (S_IWGRP | S_IWOTH));
-}
-
-/* Names as run-parts(8) takes them: editors' and package managers' leavings are not programs. */
-static bool is_name(const char *name)
-{
-	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				   "0123456789_.-";
-
-	if (name[0] == '.' || strlen(name) >= HOOK_NAME_BYTES)
-		return false;
-	return name[strspn(name, good)] == '\0' && !strstr(name, ".dpkg-");
-}
-
-static bool is_program(int dir, const char *name)
-{
-	struct stat st;
-
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
-	if (S_ISREG(st.st_mode) && !(st.st_mode & S_IXUSR))
-		return false;
-	if (S_ISREG(st.st_mode) && is_safe(&st))
-		return true;
-	log_warning("hook %s: not run: it must be a file that only root can change", name);
-	return false;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static void read_names(const struct hooks *h, DIR *d, struct names *out)
-{
-	struct dirent *de;
-
-	while ((de = readdir(d))) {
-		if (!is_name(de->d_name) || !is_program(dirfd(d), de->d_name))
-			continue;
-		if (out->n == HOOKS_MAX) {
-			log_warning("hooks: more than %d programs in %s: the rest is not run",
-				    HOOKS_MAX, h->dir);
-			break;
-		}
-		strcpy(out->name[out->n++], de->d_name);
-	}
-	qsort(out->name, out->n, sizeof(out->name[0]), by_name);
-}
-
-static void list(const struct hooks *h, struct names *out)
-{
-	DIR *d = h ? opendir(h->dir) : NULL;
-	struct stat st;
-
-	out->n = 0;
-	if (!d)
-		return;
-	if (fstat(dirfd(d), &st) == 0 && is_safe(&st))
-		read_names(h, d, out);
-	else
-		log_warning("hooks: none is run: others than root can change %s", h->dir);
-	closedir(d);
 }
 
 /* ---- running --------------------------------------------------------------- */
@@ -209,7 +125,7 @@ static void tell_one(const struct hooks *h, const char *name, enum hook_phase ph
 		log_warning("hook %s %s: %s", name, hook_phase_name(phase), answer.message);
 }
 
-static void undo(struct hooks *h, struct names *passed, const struct hook_event *ev)
+static void undo(struct hooks *h, struct hookdir *passed, const struct hook_event *ev)
 {
 	while (passed->n) {
 		passed->n--;
@@ -236,13 +152,13 @@ static int ask(struct hooks *h, const char *name, const struct hook_event *ev, s
 
 int hooks_check(struct hooks *h, const struct hook_event *ev, struct ls_err *err)
 {
-	struct names all, *passed;
+	struct hookdir all, *passed;
 	unsigned i;
 	int r;
 
 	if (!h)
 		return 0;
-	list(h, &all);
+	hookdir_list(h ? h->dir : NULL, &all);
 	passed = &h->passed[ev->kind];
 	passed->n = 0;
 	for (i = 0; i < all.n; i++) {
@@ -258,11 +174,11 @@ int hooks_check(struct hooks *h, const struct hook_event *ev, struct ls_err *err
 
 void hooks_run(struct hooks *h, enum hook_phase phase, const struct hook_event *ev)
 {
-	struct names all;
+	struct hookdir all;
 	unsigned i;
 
 	assert(phase == HOOK_PRE || phase == HOOK_POST || phase == HOOK_FAILED);
-	list(h, &all);
+	hookdir_list(h ? h->dir : NULL, &all);
 	for (i = 0; i < all.n; i++)
 		tell_one(h, all.name[i], phase, ev);
 	if (h && phase == HOOK_POST)

@@ -22,8 +22,6 @@ struct hooks;
 struct ls_err;
 
 #define HOOKS_DIR	   "/etc/lockstep/hooks.d"
-#define HOOKS_MAX	   64	  /* programs in the directory; more are not run */
-#define HOOK_NAME_BYTES	   64	  /* of a program, with the final NUL */
 #define HOOK_MESSAGE_BYTES 120	  /* of what a veto tells the host's user, with the final NUL */
 #define HOOK_DEADLINE_MS   10000  /* for one program, unless the options say otherwise */
 #define HOOK_DEADLINE_MAX  600000 /* milliseconds */

@@ -144,6 +144,8 @@ int program_start(struct args *a, struct argv *argv, const struct argv *more,
 	argv_add(&env, "XDG_STATE_HOME=%s/state", r->lab.dir);
 	argv_add(&env, "STATE_DIRECTORY=%s/state", r->lab.dir);
 	argv_add(&env, "LOCKSTEPD_SOCKET=%s/lockstepd.sock", r->lab.dir);
+	argv_add(&env, "LOCKSTEP_HOST_HOOKS_D=%s/../tests/e2e/%s.hooks.d", r->lab.build,
+		 r->scenario->name);
 	started = proc_start(&r->lab.pump, argv->v, env.v, output, &err, ret_proc);
 	argv_done(&env);
 	return started < 0 ? args_fail(a, "%s", err.text) : 0;
