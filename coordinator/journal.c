@@ -114,11 +114,20 @@ void journal_done(void *arg, const struct ls_err *err)
 		log_warning("journal: %s", err->text);
 }
 
+static const char *const left_end[] = {
+	[LANE_LEFT_NOTHING] = ENDED_RECOVERED,
+	[LANE_LEFT_ENDED] = ENDED_RECOVERED,
+	[LANE_LEFT_PENDING] = "pending",
+	[LANE_LEFT_STUCK] = "stuck",
+};
+
 static const char *const left_reason[] = {
 	[LANE_LEFT_NOTHING] = "lockstepd had ended in the middle; QEMU had no record of it any "
 			      "more: it was over, or QEMU was started anew",
 	[LANE_LEFT_ENDED] = "lockstepd had ended in the middle: it was taken back, or finished, "
 			    "from the record in QEMU",
+	[LANE_LEFT_PENDING] = "lockstepd had ended in the middle; the guest was asked for a device "
+			      "by then and has not answered: it may still give it",
 	[LANE_LEFT_STUCK] = "lockstepd had ended in the middle, and it could neither be taken "
 			    "back nor finished: lockstep txn undo, or resume, tries again",
 };
@@ -132,8 +141,8 @@ static void close_leftover(struct daemon *d, const struct leftover *o, enum lane
 		.row = "recovery",
 		.seq = o->seq + 1,
 		.text = o->text,
-		.ended = left == LANE_LEFT_STUCK ? txn_end_name(END_STUCK) : ENDED_RECOVERED,
-		.keep = left == LANE_LEFT_STUCK,
+		.ended = left_end[left],
+		.keep = left == LANE_LEFT_STUCK || left == LANE_LEFT_PENDING,
 		.reason = left_reason[left],
 	};
 
@@ -159,6 +168,8 @@ void journal_ready(void *arg, const struct lane *l, enum lane_left left)
 		}
 		*at = o->next;
 		close_leftover(d, o, left);
+		if (left == LANE_LEFT_PENDING)
+			journal_unplugs_of(d, o->guest, o->text);
 		leftover_free(o);
 	}
 }

@@ -43,6 +43,9 @@ void journal_unplug(void *arg, const struct lane *l, const struct lane_unplug *u
 /* Tell a lane that has just been made what is pending in its guest. */
 void journal_expect(const struct daemon *d, struct lane *l);
 
+/* A transaction of this record has ended pending while nobody watched. */
+void journal_unplugs_of(struct daemon *d, const char *guest, const char *record);
+
 /* The store has forgotten a transaction, and what was pending for it. */
 void journal_forgotten(struct daemon *d, const char *txn);
 

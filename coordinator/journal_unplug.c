@@ -84,6 +84,29 @@ void journal_expect(const struct daemon *d, struct lane *l)
 	}
 }
 
+/* Each device that it was to take away: the next look clears those that have gone. */
+void journal_unplugs_of(struct daemon *d, const char *guest, const char *record)
+{
+	struct lane *l = daemon_find(d, guest);
+	struct ls_err err;
+	struct txn *t;
+
+	if (!l || txn_load(record, &err, &t) < 0)
+		return;
+	for (unsigned i = 0; i < t->n; i++) {
+		struct lane_unplug u = { .slot = t->items[i].slot, .since_ms = lane_real_ms() };
+
+		if (t->items[i].kind != VM_DIMM ||
+		    t->items[i].goal) /* a vCPU is no virtio-mem, too */
+			continue;
+		memcpy(u.item, t->items[i].id, sizeof(u.item));
+		memcpy(u.txn, t->id, sizeof(u.txn));
+		lane_expect_unplug(l, &u);
+		journal_unplug(d, l, &u, true);
+	}
+	txn_free(t);
+}
+
 void journal_forgotten(struct daemon *d, const char *txn)
 {
 	drop(d, NULL, NULL, txn);

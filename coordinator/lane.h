@@ -71,10 +71,12 @@ struct lane_unplug {
 	uint64_t since_ms;
 };
 
+uint64_t lane_real_ms(void); /* CLOCK_REALTIME */
+
 #define LANE_UNPLUGS_MAX (LS_CPUS_MAX + LS_MEM_DEVICES_MAX)
 
 /* What became of a transaction that was found interrupted. */
-enum lane_left { LANE_LEFT_NOTHING, LANE_LEFT_ENDED, LANE_LEFT_STUCK };
+enum lane_left { LANE_LEFT_NOTHING, LANE_LEFT_ENDED, LANE_LEFT_PENDING, LANE_LEFT_STUCK };
 
 /**
  * struct lane_ops - Who hears how a request goes
@@ -160,7 +162,7 @@ int lane_doctor(struct lane *l, bool fix, lane_doctor_fn fn, void *arg, struct l
  */
 int lane_cancel(struct lane *l, const char *id, struct ls_err *err);
 
-/* What an earlier daemon has on record; before the loop runs. */
+/* What is on record: before the first look, or in ready(). */
 void lane_expect_unplug(struct lane *l, const struct lane_unplug *u);
 
 /* The transaction's pending unplugs are taken for none from now on. */

@@ -84,8 +84,8 @@ static int on_child(sd_event_source *s, const siginfo_t *si, void *arg)
 	(void)s;
 	l->child = sd_event_source_disable_unref(l->child);
 	l->child_pid = 0;
-	if (code == XC_OK) {
-		l->left = LANE_LEFT_ENDED;
+	if (code == XC_OK || code == XC_PENDING) {
+		l->left = code == XC_OK ? LANE_LEFT_ENDED : LANE_LEFT_PENDING;
 		attempt(l);
 		return 0;
 	}
@@ -146,6 +146,8 @@ static void ready(struct lane *l)
 	log_about(LOG_INFO, &about, "ready");
 	if (l->ops.ready)
 		l->ops.ready(l->ops.arg, l, l->left);
+	if (l->left == LANE_LEFT_PENDING && lane_unplugs_expect(l))
+		lane_refresh(l);
 	l->left = LANE_LEFT_NOTHING;
 	lane_publish(l);
 	lane_kick(l);

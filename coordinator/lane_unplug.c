@@ -47,7 +47,7 @@ static const struct vm *now(const struct lane *l)
 	return &run_view(l->run)->vm[SIDE_SRC];
 }
 
-static uint64_t real_ms(void)
+uint64_t lane_real_ms(void)
 {
 	struct timespec ts;
 
@@ -97,7 +97,7 @@ void lane_unplugs_ended(struct lane *l, const struct txn *t)
 {
 	for (unsigned i = 0; i < t->n && t->end == END_PENDING; i++) {
 		const struct item *it = &t->items[i];
-		struct lane_unplug u = { .slot = it->slot, .since_ms = real_ms() };
+		struct lane_unplug u = { .slot = it->slot, .since_ms = lane_real_ms() };
 		bool there;
 
 		memcpy(u.item, it->id, sizeof(u.item));

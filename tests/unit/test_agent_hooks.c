@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include <lockstep/hookdir.h>
 #include <lockstep/wire.h>
 
 /* ---- which are run, and how ------------------------------------------------ */
