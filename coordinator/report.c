@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -53,11 +54,15 @@ static void emit(const struct cli *cli, struct json_object *o)
 	json_object_put(o);
 }
 
+/* With the time, to be laid beside QEMU's own events. */
 struct json_object *report_object(const char *event)
 {
+	struct timespec ts;
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "event", json_object_new_string(event));
+	clock_gettime(CLOCK_REALTIME, &ts);
+	json_add_num(o, "at-us", (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000);
 	return o;
 }
 

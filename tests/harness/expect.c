@@ -298,6 +298,8 @@ int verb_expect(struct args *a)
 
 	if (args_take(a, "says"))
 		return expect_says(a);
+	if (args_take(a, "refusal"))
+		return expect_refusal(a);
 	if (args_take(a, "one")) {
 		if (args_take(a, "of"))
 			return expect_one(a);

@@ -84,6 +84,7 @@ void run_event(const struct qmp_event *event, void *guest)
 	struct guest *g = guest;
 	struct run *r = (struct run *)g->lab; /* the lab is a run's first member */
 
+	refusal_note(r, event);
 	for (int i = 0; i < r->n_triggers; i++) {
 		struct trigger *t = &r->triggers[i];
 

@@ -84,6 +84,7 @@ struct vector {
  * @fakes:    servers that the harness plays
  * @vectors:  remembered
  * @said:     what the last command printed; allocated
+ * @refused_us: when a guest refused a device last, by QEMU's clock; 0 never
  * @txn:      that "@txn" stood for last
  * @outputs:  number of output files made so far
  * @failure:  the first failure, "PATH:LINE:COLUMN: text"; "" while there is none
@@ -109,6 +110,7 @@ struct run {
 	struct vector vectors[RUN_VECTORS_MAX];
 	int n_vectors;
 	char *said;
+	uint64_t refused_us;
 	char txn[LS_TXN_BYTES];
 	int outputs;
 	char failure[RUN_FAILURE_BYTES];
@@ -181,6 +183,10 @@ void run_say(struct run *r, char *text);
 char *run_read_file(const char *path);
 
 /* QEMU's events of every guest come here. */
+/* refusal.c: QEMU's _OST events, and how soon lockstep told of the last one. */
+void refusal_note(struct run *r, const struct qmp_event *event);
+int expect_refusal(struct args *a);
+
 void run_event(const struct qmp_event *event, void *guest);
 
 #endif
