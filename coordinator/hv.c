@@ -57,12 +57,34 @@ void hv_expect_unplug(struct hv *hv, const struct vm *vm, const char *id, bool p
 			hv->slots[i].asked = pending;
 }
 
+/* Told once, and only of what was asked for from here. */
+static void say_refused(struct hv *hv, bool asked, bool *refused, const char *what)
+{
+	char text[LS_NAME_BYTES + 64];
+
+	if (asked && !*refused && hv->listener.says) {
+		snprintf(text, sizeof(text), "the guest refuses to give up %s", what);
+		hv->listener.says(hv->listener.arg, text);
+	}
+	*refused = true;
+}
+
 static void note_refusal(struct hv *hv, const char *id)
 {
 	struct hv_unplug *u = hv_unplug(hv, id, false);
+	char what[LS_NAME_BYTES + 16];
 
+	snprintf(what, sizeof(what), "the DIMM %s", u ? u->id : "");
 	if (u)
-		u->refused = true;
+		say_refused(hv, u->asked, &u->refused, what);
+}
+
+static void note_slot_refusal(struct hv *hv, unsigned slot)
+{
+	char what[40];
+
+	snprintf(what, sizeof(what), "the vCPU in slot %u", slot);
+	say_refused(hv, hv->slots[slot].asked, &hv->slots[slot].refused, what);
 }
 
 /* ACPI 6.4, 6.3.5: an eject request (3, or 0x103 from the OS) and a status that says no. */
@@ -77,7 +99,7 @@ static void note_ost(struct hv *hv, struct json_object *data)
 	    (ost.status != 1 && (ost.status < 0x80 || ost.status > 0x83)))
 		return;
 	if (!strcmp(ost.slot_type, "CPU") && hv_slot_number(ost.slot, hv->n_slots, &slot))
-		hv->slots[slot].refused = true;
+		note_slot_refusal(hv, slot);
 	else if (!strcmp(ost.slot_type, "DIMM"))
 		note_refusal(hv, ost.device);
 }

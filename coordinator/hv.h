@@ -16,11 +16,14 @@ struct hv;
  * struct hv_listener - Who hears of what happens to the guest by itself
  * @hint: something happened (the event's name, for the log): look again
  * @lost: the monitor's connection is gone; what was asked has been answered
+ * @says: the guest's own word about what it was asked for, for whoever waits: a look has
+ *        still to be had before anything is decided; NULL allowed
  */
 struct hv_listener {
 	void (*hint)(void *arg, const char *what);
 	void (*lost)(void *arg);
 	void *arg;
+	void (*says)(void *arg, const char *text);
 };
 
 /**

@@ -308,6 +308,20 @@ static void on_hint(void *arg, const char *what)
 	event(run, (struct event){ .kind = EV_HINT });
 }
 
+/* At once, ahead of the look that decides: somebody may have waited long for it. */
+static void on_said(void *arg, const char *text)
+{
+	struct run *run = arg;
+	const struct row *row = run->e && !run->over ? engine_row(run->e) : NULL;
+	struct action a = { .kind = ACT_TELL, .tell = TELL_WARN };
+
+	if (!row || !run->ops.tell)
+		return;
+	a.row = row->name;
+	snprintf(a.text, sizeof(a.text), "%s", text);
+	run->ops.tell(run->ops.arg, run->t, &a);
+}
+
 static void on_lost(void *arg)
 {
 	struct run *run = arg;
@@ -429,7 +443,7 @@ int run_undo(struct run *run, struct txn *t)
 
 void run_join(struct run *run, enum side side, const struct guest *g)
 {
-	struct hv_listener l = { on_hint, on_lost, run };
+	struct hv_listener l = { on_hint, on_lost, run, on_said };
 
 	if (side == SIDE_SRC && run->hv[SIDE_SRC]) {
 		run->hv[SIDE_DST] = run->hv[SIDE_SRC];
@@ -484,7 +498,7 @@ struct run *run_new(sd_event *loop, const struct guest *src, const struct guest 
 		    const struct run_ops *ops)
 {
 	struct run *run = calloc(1, sizeof(*run));
-	struct hv_listener l = { on_hint, on_lost, run };
+	struct hv_listener l = { on_hint, on_lost, run, on_said };
 
 	if (!run)
 		return NULL;

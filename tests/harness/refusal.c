@@ -46,14 +46,18 @@ static uint64_t told(const char *said, const char *event, const char *text)
 	return at;
 }
 
-/* "refusal told within N % or N ms": of the guest's time, or later than it; by the last --json. */
+/*
+ * "refusal told|decided within N % or N ms": of the guest's time, or later than it; by the
+ * last --json. What is told is the guest's word, what is decided has been looked at.
+ */
 int expect_refusal(struct args *a)
 {
 	uint64_t asked, ost, at;
 	double ratio;
 	int percent, ms;
+	bool decided = args_take(a, "decided");
 
-	if (!args_take(a, "told") || !args_take(a, "within") ||
+	if ((!decided && !args_take(a, "told")) || !args_take(a, "within") ||
 	    args_number(a, "per cent of the guest's time", &percent) < 0 || !args_take(a, "%") ||
 	    !args_take(a, "or") || args_number(a, "milliseconds", &ms) < 0 || !args_take(a, "ms") ||
 	    args_end(a) < 0)
@@ -61,7 +65,8 @@ int expect_refusal(struct args *a)
 	if (a->run->dry)
 		return 0;
 	asked = told(a->run->said, "row", "device_del");
-	at = told(a->run->said, "row-failed", "refused");
+	at = decided ? told(a->run->said, "row-failed", "refused")
+		     : told(a->run->said, "warning", "refuses");
 	ost = a->run->refused_us;
 	if (!asked || !at || ost < asked)
 		return args_fail(a,
@@ -70,8 +75,9 @@ int expect_refusal(struct args *a)
 				 asked, ost, at);
 	ratio = (double)(at - asked) / (double)(ost - asked);
 	dprintf(a->run->report,
-		"refused by _OST after %.1f ms, told after %.1f ms: %.3f times as long\n",
-		(double)(ost - asked) / 1000, (double)(at - asked) / 1000, ratio);
+		"refused by _OST after %.1f ms, %s after %.1f ms: %.3f times as long\n",
+		(double)(ost - asked) / 1000, decided ? "decided" : "told",
+		(double)(at - asked) / 1000, ratio);
 	if (ratio * 100 > percent && at - ost > (uint64_t)ms * 1000)
 		return args_fail(a, "told after %.3f times the guest's time", ratio);
 	show_held(a->run, a->line->text);

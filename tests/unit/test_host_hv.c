@@ -295,13 +295,23 @@ static void on_lost(void *arg)
 	(void)arg;
 }
 
+static char words[256]; /* the guest's own, a line each */
+
+static void on_said(void *arg, const char *text)
+{
+	size_t at = strlen(words);
+
+	(void)arg;
+	snprintf(words + at, sizeof(words) - at, "%s\n", text);
+}
+
 static int begin(void **state)
 {
-	const struct hv_listener listener = { on_hint, on_lost, NULL };
+	const struct hv_listener listener = { on_hint, on_lost, NULL, on_said };
 
 	(void)state;
 	cpus = "[]";
-	commands[0] = '\0';
+	commands[0] = words[0] = '\0';
 	cuts_at_the_end = stops_when_asked = false;
 	guest_says = vsmt = NULL;
 	renewals = refusals = 0;
@@ -665,6 +675,35 @@ static void test_when_it_is_a_dry_run_then_told_what_is_sent(void **state)
 	assert_string_equal(dry, commands);
 }
 
+static void refuse_slot(unsigned slot)
+{
+	struct json_object *data;
+	char text[160];
+
+	snprintf(text, sizeof(text),
+		 "{\"info\":{\"source\":3,\"status\":130,\"slot\":\"%u\",\"slot-type\":\"CPU\"}}",
+		 slot);
+	assert_int_equal(qmp_parse(text, strlen(text), NULL, NULL, &data), 0);
+	qmp_peer_event(qemu.peer, "ACPI_DEVICE_OST", data);
+	turn(&qemu, 0);
+	look(); /* by then it has come */
+}
+
+/* Once, without a look, and only about what was asked for from here. */
+static void test_when_the_guest_refuses_then_its_word_is_told_once(void **state)
+{
+	(void)state;
+	look_at_cores();
+	refuse_slot(0);
+	assert_string_equal(words, "");
+	ask(VERB_CPU_DEL, (unsigned[]){ 1 }, 1);
+	assert_string_equal(words, "");
+	refuse_slot(1);
+	refuse_slot(1);
+	assert_string_equal(words, "the guest refuses to give up the vCPU in slot 1\n");
+	assert_true(seen.cpus[1].refused);
+}
+
 /* The command of one item fails: it is named, the others are not. */
 static void test_when_one_item_fails_then_it_is_named(void **state)
 {
@@ -733,6 +772,7 @@ int main(void)
 		test(test_when_ids_are_large_then_slots_keep_their_order),
 		test(test_when_it_is_a_dry_run_then_told_what_is_sent),
 		test(test_when_one_item_fails_then_it_is_named),
+		test(test_when_the_guest_refuses_then_its_word_is_told_once),
 		cmocka_unit_test(test_when_slot_is_no_number_then_none),
 		cmocka_unit_test(test_when_txn_has_escapes_then_unreadable),
 		test(test_when_renewal_is_refused_then_tried_again_in_time),
