@@ -99,7 +99,7 @@ struct command {
 extern const struct command cmd_status, cmd_vcpus, cmd_memory, cmd_cpu;
 extern const struct command cmd_migrate, cmd_doctor, cmd_recover;
 extern const struct command cmd_balloon;
-extern const struct command cmd_list, cmd_add, cmd_remove, cmd_watch, cmd_txn;
+extern const struct command cmd_list, cmd_add, cmd_remove, cmd_cancel, cmd_watch, cmd_txn;
 
 /* Options that every command has, as an argp child: --qmp, --agent, --json, ... */
 extern const struct argp cli_common;

@@ -47,12 +47,17 @@ static int failed(const struct cli *cli, struct ls_err *err)
 	return cli_error(cli, exit_of(err), err);
 }
 
-int client_open(const struct cli *cli, struct qmp **ret_q)
+static const char *socket_path(void)
 {
 	const char *path = getenv(DAEMON_SOCKET_ENV);
+
+	return path && path[0] ? path : DAEMON_SOCKET;
+}
+
+int client_open(const struct cli *cli, struct qmp **ret_q)
+{
 	struct ls_err err;
-	int r = qmp_open(path && path[0] ? path : DAEMON_SOCKET, NULL, qmp_now_ms() + OPEN_MS, &err,
-			 ret_q);
+	int r = qmp_open(socket_path(), NULL, qmp_now_ms() + OPEN_MS, &err, ret_q);
 
 	if (r >= 0)
 		return XC_OK;
@@ -85,6 +90,17 @@ int client_find(const struct cli *cli, const char *name, struct qmp **ret_q)
 	return strcmp(err.class, "GuestUnknown") ? failed(cli, &err) : XC_OK;
 }
 
+int client_absent(const struct cli *cli, const char *verb)
+{
+	struct ls_err err;
+
+	ls_err_set(&err, -ENOENT,
+		   "%s: lockstepd does not run here: nobody serves %.120s; \"systemctl start "
+		   "lockstepd.socket\" begins it",
+		   verb, socket_path());
+	return cli_error(cli, XC_REACH, &err);
+}
+
 /* ---- one question, one answer ---------------------------------------------------- */
 
 int client_ask(const struct cli *cli, const char *verb, struct json_object *args,
@@ -94,10 +110,8 @@ int client_ask(const struct cli *cli, const char *verb, struct json_object *args
 	struct qmp *q;
 	int code = client_open(cli, &q);
 
-	if (!code && !q) {
-		ls_err_set(&err, -ENOENT, "%s: lockstepd does not run here", verb);
-		code = cli_error(cli, XC_REACH, &err);
-	}
+	if (!code && !q)
+		code = client_absent(cli, verb);
 	if (code) {
 		json_object_put(args);
 		return code;

@@ -17,6 +17,9 @@ struct qmp;
  */
 int client_open(const struct cli *cli, struct qmp **ret_q);
 
+/* Say that @verb needs a daemon, and how to have one; returns an exit code. */
+int client_absent(const struct cli *cli, const char *verb);
+
 /**
  * client_find() - Whether the daemon has the guest that was named
  * @name:  of the guest

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lockstep list, lockstep add, lockstep remove, lockstep watch: what only the daemon can do.
+ * lockstep list, add, remove, cancel, watch: what only the daemon can do.
  */
 #include "client.h"
 
@@ -51,6 +51,10 @@ static int run_list(struct cli *cli)
 	struct json_object *list = NULL;
 	int code = client_ask(cli, "list", NULL, &list);
 
+	if (!code && !json_object_array_length(list) && !cli->quiet && !cli->json)
+		fputs("lockstep: lockstepd has no guest yet: lockstep add, or a file in " GUESTS_DIR
+		      "\n",
+		      stderr);
 	for (size_t i = 0; !code && i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
 
@@ -124,6 +128,35 @@ static int run_remove(struct cli *cli)
 const struct command cmd_remove = { "remove", "make lockstepd let go of a guest", &remove_argp,
 				    run_remove };
 
+/* ---- cancel --------------------------------------------------------------------------- */
+
+static const struct argp cancel_argp = {
+	.parser = cli_parse,
+	.args_doc = "GUEST [TXN]",
+	.doc = "Take back what runs on a guest, or the request TXN while it waits.\v"
+	       "As Ctrl-C does for whoever waits for it. What cannot be taken back any more goes "
+	       "on to its end.",
+	.children = children,
+};
+
+static int ask_cancel(struct cli *cli)
+{
+	struct json_object *args;
+	struct ls_err err;
+
+	if (!cli->n_args) {
+		ls_err_set(&err, -EINVAL, "cancel: of which guest?");
+		return cli_error(cli, XC_USAGE, &err);
+	}
+	args = name_args(cli);
+	if (cli->n_args > 1)
+		json_add_str(args, "txn", cli->args[1]);
+	return client_ask(cli, "cancel", args, NULL);
+}
+
+const struct command cmd_cancel = { "cancel", "take back what lockstepd does to a guest",
+				    &cancel_argp, ask_cancel };
+
 /* ---- watch ------------------------------------------------------------------------------ */
 
 static const struct argp watch_argp = {
@@ -159,10 +192,8 @@ static int run_watch(struct cli *cli)
 
 	if (code)
 		return code;
-	if (!q) {
-		ls_err_set(&err, -ENOENT, "watch: lockstepd does not run here");
-		return cli_error(cli, XC_REACH, &err);
-	}
+	if (!q)
+		return client_absent(cli, "watch");
 	if (qmp_command(q, "subscribe", NULL, qmp_now_ms() + ANSWER_MS, &err, NULL) < 0) {
 		qmp_close(q);
 		return cli_error(cli, XC_REFUSED, &err);

@@ -38,7 +38,8 @@ int cli_size(const char *text, struct ls_err *err, uint64_t *ret)
 		*ret <<= units[i].shift;
 		return 0;
 	}
-	return ls_err_set(err, -EINVAL, "\"%s\" is no size: a number and M, G or T", text);
+	return ls_err_set(err, -EINVAL, "\"%s\" is no size: a number and M, G or T, as in 2G",
+			  text);
 }
 
 static void take(struct cli *cli, enum wish_kind kind, const char *device)

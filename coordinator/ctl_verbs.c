@@ -288,7 +288,8 @@ static bool allowed(struct qmp_call *call, const struct daemon *d, enum access_c
 	if (access_allows(&d->config.access, class, &k->who))
 		return true;
 	qmp_reply_error(call, "AccessDenied",
-			"%s: uid %u is not in the class \"%s\" ([access] in the configuration)",
+			"%s: uid %u may not: it takes the class \"%s\", whose users and groups are "
+			"in the section [access] of lockstepd.conf",
 			qmp_call_name(call), (unsigned)k->who.uid, access_class_name(class));
 	return false;
 }

@@ -308,7 +308,7 @@ int daemon_remove(struct daemon *d, const char *name, struct ls_err *err)
 		return ls_err_set(err, -ENOENT, "no guest \"%.60s\" here: lockstep list", name);
 	if (lane_state(d->lanes[i]) == LANE_BUSY)
 		return ls_err_set(err, -EBUSY,
-				  "a transaction runs on it: wait, or lockstep cancel");
+				  "a transaction runs on it: wait, or lockstep cancel %.60s", name);
 	added_dir(d, dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
 	if (unlink(path) < 0 && errno != ENOENT)

@@ -267,8 +267,11 @@ int lane_check_open(const struct lane *l, struct ls_err *err)
 		return ls_err_set(err, -EPIPE, "the guest is %s: %.180s", lane_state_name(l->state),
 				  l->why.text);
 	if (l->queued >= l->limits->queue)
-		return ls_err_set(err, -EBUSY,
-				  "%u requests wait for this guest already (max-queue)", l->queued);
+		return ls_err_set(
+			err, -EBUSY,
+			"%u requests wait for this guest already (max-queue): ask again when they "
+			"have ended",
+			l->queued);
 	return 0;
 }
 

@@ -165,7 +165,8 @@ static void on_record(void *arg, struct json_object *value, const struct ls_err 
 		log_about(LOG_WARNING, &about,
 			  "an interrupted transaction is on record: recovering");
 		l->state = LANE_RECOVERING;
-		ls_err_set(&l->why, -EBUSY, "what was interrupted is being ended");
+		ls_err_set(&l->why, -EBUSY,
+			   "what was interrupted is being ended; ask again in a moment");
 		lane_publish(l);
 		set_timer(l, 0, on_recover);
 	} else {

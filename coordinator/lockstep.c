@@ -47,6 +47,7 @@ static const struct entry {
 	{ &cmd_watch, 0, DAEMON, NULL },
 	{ &cmd_add, 1, DAEMON, NULL },
 	{ &cmd_remove, 1, DAEMON, NULL },
+	{ &cmd_cancel, 2, DAEMON, NULL },
 	{ &cmd_txn, 2, DAEMON, NULL },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -215,14 +216,30 @@ static int check_line(struct cli *cli, const struct entry *e)
 	return cli_error(cli, XC_USAGE, &err);
 }
 
+/* What was meant, if one is the beginning of the other; "" if not. */
+static const char *nearest(const char *typed)
+{
+	for (size_t i = 0; i < N_COMMANDS && typed[0]; i++) {
+		const char *name = commands[i].c->name;
+		size_t n = strlen(name), m = strlen(typed);
+
+		if (!strncmp(name, typed, n < m ? n : m))
+			return name;
+	}
+	return "";
+}
+
 static int unknown_command(int argc, char **argv)
 {
 	struct cli cli = { .watcher = -1 };
+	const char *near;
 	struct ls_err err;
 
 	for (int i = 2; i < argc; i++)
 		cli.json |= !strcmp(argv[i], "--json") || !strcmp(argv[i], "-j");
-	ls_err_set(&err, -EINVAL, "no command \"%s\"; \"lockstep --help\" lists them", argv[1]);
+	near = nearest(argv[1]);
+	ls_err_set(&err, -EINVAL, "no command \"%.60s\"%s%s%s \"lockstep --help\" lists them",
+		   argv[1], near[0] ? ": is \"" : ";", near, near[0] ? "\" meant?" : "");
 	return cli_error(&cli, XC_USAGE, &err);
 }
 
