@@ -78,7 +78,7 @@ static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *
 	sd_event_add_time_relative(d->loop, NULL, CLOCK_MONOTONIC,
 				   (uint64_t)d->config.stop_ms * 1000, 0, on_late, d);
 	sd_event_add_post(d->loop, NULL, on_turn, d);
-	return 0;
+	return on_turn(NULL, d); /* there may be no other turn for long */
 }
 
 static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void *arg)
