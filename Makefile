@@ -28,7 +28,7 @@ COORD_SRC := $(filter-out coordinator/lockstep.c coordinator/lockstepd.c $(DAEM_
              $(wildcard coordinator/*.c))
 AGENT_SRC := $(filter-out guest-agent/agent.c,$(wildcard guest-agent/*.c))
 HARN_SRC  := $(wildcard tests/harness/*.c)
-FLEET_SRC := $(wildcard tests/fleet/*.c) coordinator/conn.c
+FLEET_SRC := $(filter-out %/ordeal.c,$(wildcard tests/fleet/*.c)) coordinator/conn.c
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 
 comma := ,
@@ -100,10 +100,10 @@ unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/
             $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC),\
             $(if $(filter test_daemon_%,$(1)),$(DAEM_SRC) $(COORD_SRC) $(CORE_SRC),\
             $(if $(filter test_store_%,$(1)),$(STORE_SRC) $(wildcard tests/unit/disk*.c),\
-            $(if $(filter test_fleet_%,$(1)),$(FLEET_SRC))))))))
+            $(if $(filter test_fleet_%,$(1)),$(FLEET_SRC) tests/fleet/ordeal.c)))))))
 .SECONDARY: # objects are kept
 .SECONDEXPANSION:
-$(B)/unit/test_fleet_metrics: | $(B)/lockstepd
+$(addprefix $(B)/unit/test_fleet_,metrics hostile_agents hostile_qemus): | $(B)/lockstepd
 $(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST)) \

@@ -6,6 +6,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,6 +22,10 @@
 #include "session.h"
 
 #define LOG_BYTES 1024
+
+/* A block of this size is given back to the kernel as soon as it is free: large messages and
+ * records come and go, and what they took would stay where one guest has had many. */
+#define LARGE_BYTES (64 * 1024)
 
 /* ---- the log ------------------------------------------------------------------- */
 
@@ -244,6 +249,7 @@ int main(int argc, char **argv)
 
 	if (argc == 5 && !strcmp(argv[1], "--recover"))
 		return recover(argv + 2);
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	argp_err_exit_status = XC_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	if (!o.check)

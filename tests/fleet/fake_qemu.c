@@ -219,7 +219,7 @@ static void do_device_add(struct qmp_call *call, struct json_object *args, void 
 	fake_agent_changed(g, "cpu", (int)slot, "present", "foreign");
 }
 
-static void eject(struct fleet_guest *g, unsigned slot)
+void fake_eject(struct fleet_guest *g, unsigned slot)
 {
 	char path[LS_NAME_BYTES];
 
@@ -241,7 +241,7 @@ static void do_device_del(struct qmp_call *call, struct json_object *args, void 
 		if (strcmp(g->cpu[i].id, id) != 0)
 			continue;
 		qmp_reply(call, NULL);
-		eject(g, i);
+		fake_eject(g, i);
 		return;
 	}
 	qmp_reply_error(call, "DeviceNotFound", "Device '%s' not found", id);

@@ -17,6 +17,8 @@
 
 #include <json-c/json.h>
 
+#include "hostile.h"
+
 static void die(const char *what)
 {
 	fprintf(stderr, "fleet: %s: %s\n", what, strerror(errno));
@@ -69,6 +71,7 @@ void port_event(struct fleet_port *p, const char *name, const char *fmt, ...)
 
 void port_hang_up(struct fleet_port *p)
 {
+	hostile_end(p);
 	p->peer_io = sd_event_source_disable_unref(p->peer_io);
 	qmp_peer_free(p->peer);
 	p->peer = NULL;
@@ -89,7 +92,7 @@ static int on_peer(sd_event_source *s, int fd, uint32_t revents, void *arg)
 	return 0;
 }
 
-static void serve(struct fleet_port *p, int fd)
+void port_serve(struct fleet_port *p, int fd)
 {
 	const struct qmp_peer_options options = {
 		.dialect = p->is_agent ? QMP_DIALECT_QGA : QMP_DIALECT_QMP,
@@ -114,7 +117,11 @@ static int on_connect(sd_event_source *s, int listening, uint32_t revents, void 
 	if (fd < 0)
 		return 0;
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
-	serve(p, fd);
+	p->connections++;
+	if (p->hostile)
+		hostile_serve(p, fd);
+	else
+		port_serve(p, fd);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
  * fleet.c    sockets and the loop;  fake_qemu.c, fake_agent.c: the verbs
  * daemon.c   a real lockstepd over such guests, and what it costs
  * load.c     requests to it, and how long they take
+ * hostile.c  guests that do what none should; hostile_agent.c, hostile_qemu.c: what they do
  */
 #ifndef FLEET_H
 #define FLEET_H
@@ -27,12 +28,15 @@
 
 struct fleet;
 struct fleet_guest;
+struct hostile;
 struct json_object;
 
 /**
  * struct fleet_port - One socket of a guest: its monitor or its agent's
  * @listening, @io: the socket, and whom the loop calls
  * @peer, @peer_io: who is connected; one at a time, as with a real one
+ * @hostile: what stands between them and does harm; NULL: nothing
+ * @mood:    its state; @connections: so far
  */
 struct fleet_port {
 	struct fleet_guest *guest;
@@ -40,6 +44,9 @@ struct fleet_port {
 	int listening;
 	sd_event_source *io, *peer_io;
 	struct qmp_peer *peer;
+	const struct hostile *hostile;
+	struct mood *mood;
+	unsigned connections;
 };
 
 /* A vCPU slot; @touched: the agent has changed it. */
@@ -84,6 +91,9 @@ struct fleet {
 struct fleet *fleet_new(sd_event *loop, unsigned n);
 void fleet_free(struct fleet *f);
 
+/* Serve a connected descriptor as a good one. */
+void port_serve(struct fleet_port *p, int fd);
+
 /* Let go of whoever is connected: the next one may come. */
 void port_hang_up(struct fleet_port *p);
 
@@ -94,6 +104,9 @@ void port_event(struct fleet_port *p, const char *name, const char *fmt, ...)
 /* Answer with JSON text. */
 void say(struct qmp_call *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct json_object *json_of(const char *fmt, va_list ap);
+
+/* The guest's kernel gives up a CPU, whether it was asked to or not. */
+void fake_eject(struct fleet_guest *g, unsigned slot);
 
 /* fake_qemu.c, fake_agent.c */
 extern const struct qmp_verb fake_qemu_verbs[], fake_agent_verbs[];
