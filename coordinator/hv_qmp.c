@@ -26,6 +26,38 @@ static void cpu_add(struct hv *hv, const struct hv_request *rq, struct batch *b)
 	}
 }
 
+/* What it is that was asked for: a slot, or an entry of hv->unplugs. */
+static bool *asked(struct hv *hv, int64_t id)
+{
+	if (id >= 0)
+		return id < hv->n_slots ? &hv->slots[id].asked : NULL;
+	return -1 - id < hv->n_unplugs ? &hv->unplugs[-1 - id].asked : NULL;
+}
+
+/* QEMU has not even passed it on; unless somebody did before, and it is under way. */
+static void on_del(struct qmp *q, struct json_object *value, const struct ls_err *err, void *arg)
+{
+	struct part *p = arg;
+	bool *flag = asked(p->b->hv, p->items[0].id);
+
+	(void)q, (void)value;
+	if (err && err->code == -EREMOTEIO && !strstr(err->text, "in the process of unplug") &&
+	    flag)
+		*flag = false;
+	if (err)
+		batch_bad(p->b, p->items[0].item, err);
+	batch_done(p->b);
+}
+
+static void device_del(struct hv *hv, const char *device, struct batch *b, unsigned item,
+		       int64_t id)
+{
+	struct part *p = part_new(b);
+
+	part_item(p, item, id);
+	batch_add_part(p, &hv->monitor, "device_del", qmp_args_id(device), on_del);
+}
+
 static void cpu_del(struct hv *hv, const struct hv_request *rq, struct batch *b)
 {
 	for (unsigned i = 0; i < rq->n; i++) {
@@ -37,7 +69,7 @@ static void cpu_del(struct hv *hv, const struct hv_request *rq, struct batch *b)
 			hv->slots[it->slot].asked = true;
 			hv->slots[it->slot].refused = false;
 		}
-		batch_add_item(b, &hv->monitor, "device_del", qmp_args_id(it->id), rq->todo[i]);
+		device_del(hv, it->id, b, rq->todo[i], it->slot);
 	}
 }
 
@@ -70,7 +102,7 @@ static void dimm_del(struct hv *hv, const char *id, struct batch *b, unsigned it
 		u->asked = true;
 		u->refused = false;
 	}
-	batch_add_item(b, &hv->monitor, "device_del", qmp_args_id(id), item);
+	device_del(hv, id, b, item, u ? -1 - (u - hv->unplugs) : INT64_MAX);
 }
 
 static struct json_object *size_args(const char *id, uint64_t bytes)

@@ -207,12 +207,14 @@ static void note_command(const char *name, struct json_object *args)
 		 json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN));
 }
 
+static const char *no_id, *no_words; /* the device that QEMU does not want, and why */
+
 static void do_change(struct qmp_call *call, struct json_object *args, void *arg)
 {
 	(void)arg;
 	note_command(qmp_call_name(call), args);
-	if (!strcmp(qmp_get_str(args, "id", ""), "ls-t1-4"))
-		qmp_reply_error(call, "GenericError", "not this one");
+	if (!strcmp(qmp_get_str(args, "id", ""), no_id))
+		qmp_reply_error(call, "GenericError", "%s", no_words);
 	else
 		qmp_reply(call, NULL);
 }
@@ -312,6 +314,7 @@ static int begin(void **state)
 	(void)state;
 	cpus = "[]";
 	commands[0] = words[0] = '\0';
+	no_id = no_words = "";
 	cuts_at_the_end = stops_when_asked = false;
 	guest_says = vsmt = NULL;
 	renewals = refusals = 0;
@@ -639,7 +642,7 @@ static void ask(enum verb verb, const unsigned *todo, unsigned n)
 {
 	struct view view = { .vm = { seen } };
 	struct item items[5] = { { .slot = 0 },
-				 { .slot = 1 },
+				 { .slot = 1, .id = "c1" },
 				 { .slot = 2, .id = "ls-t1-2" },
 				 { .slot = 3, .id = "ls-t1-3" },
 				 { .slot = 4, .id = "ls-t1-4" } };
@@ -704,11 +707,28 @@ static void test_when_the_guest_refuses_then_its_word_is_told_once(void **state)
 	assert_true(seen.cpus[1].refused);
 }
 
+/* It is pending only if QEMU has passed it on, now or earlier. */
+static void test_when_qemu_does_not_take_an_unplug_then_none_is_pending(void **state)
+{
+	(void)state;
+	look_at_cores();
+	no_id = "c1";
+	no_words = "device_del not allowed while migrating";
+	ask(VERB_CPU_DEL, (unsigned[]){ 1 }, 1);
+	look();
+	assert_int_equal(seen.cpus[1].unplug, TRI_NO);
+	no_words = "Device c1 is already in the process of unplug";
+	ask(VERB_CPU_DEL, (unsigned[]){ 1 }, 1);
+	look();
+	assert_int_equal(seen.cpus[1].unplug, TRI_YES);
+}
+
 /* The command of one item fails: it is named, the others are not. */
 static void test_when_one_item_fails_then_it_is_named(void **state)
 {
 	(void)state;
 	look_at_cores();
+	no_id = "ls-t1-4";
 	ask(VERB_CPU_ADD, (unsigned[]){ 2, 4, 3 }, 3);
 	assert_int_equal(reply.code, -EREMOTEIO);
 	assert_int_equal(n_bad, 1);
@@ -772,6 +792,7 @@ int main(void)
 		test(test_when_ids_are_large_then_slots_keep_their_order),
 		test(test_when_it_is_a_dry_run_then_told_what_is_sent),
 		test(test_when_one_item_fails_then_it_is_named),
+		test(test_when_qemu_does_not_take_an_unplug_then_none_is_pending),
 		test(test_when_the_guest_refuses_then_its_word_is_told_once),
 		cmocka_unit_test(test_when_slot_is_no_number_then_none),
 		cmocka_unit_test(test_when_txn_has_escapes_then_unreadable),
