@@ -105,9 +105,9 @@ static int guest_open_agent(struct guest *g, uint64_t deadline_ms, struct ls_err
 }
 
 int guest_ask_agent(struct guest *g, const char *command, struct json_object *args,
-		    struct ls_err *err, struct json_object **ret_value)
+		    unsigned within_ms, struct ls_err *err, struct json_object **ret_value)
 {
-	uint64_t deadline_ms = qmp_now_ms() + LAB_AGENT_MS;
+	uint64_t deadline_ms = qmp_now_ms() + within_ms;
 	struct qmp *q;
 	int r = guest_open_agent(g, deadline_ms, err, &q);
 

@@ -109,6 +109,7 @@ bool guest_alive(const struct guest *g);
  * @g:         guest
  * @command:   e.g. "lockstep-status"
  * @args:      consumed; may be NULL
+ * @within_ms: for the session and the answer
  * @err:       the agent's words, or ours
  * @ret_value: what it returned, for json_object_put()
  *
@@ -117,7 +118,7 @@ bool guest_alive(const struct guest *g);
  * Return: 0 or as qmp_open() and qmp_command().
  */
 int guest_ask_agent(struct guest *g, const char *command, struct json_object *args,
-		    struct ls_err *err, struct json_object **ret_value);
+		    unsigned within_ms, struct ls_err *err, struct json_object **ret_value);
 
 /* Kill what is left of it. NULL is fine. */
 void guest_free(struct guest *g);

@@ -63,13 +63,14 @@ static int command_run(struct args *a, bool agent)
 	int r = 0;
 
 	if (args_guest(a, &g) < 0 || args_word(a, "a command", &w) < 0 ||
-	    qmp_arguments(a, &args) < 0 || outcome_read(a, LAB_CALL_MS, &o) < 0) {
+	    qmp_arguments(a, &args) < 0 ||
+	    outcome_read(a, agent ? LAB_AGENT_MS : LAB_CALL_MS, &o) < 0) {
 		json_object_put(args);
 		return -EINVAL;
 	}
 	if (!a->run->dry) {
 		json_object_get(args);
-		r = agent ? guest_ask_agent(g, w->text, args, &err, &value)
+		r = agent ? guest_ask_agent(g, w->text, args, o.within_ms, &err, &value)
 			  : peer_call(g->peer, w->text, args, qmp_now_ms() + o.within_ms, &err,
 				      &value);
 		r = answer_check(a, g, r, value, &err, &o);

@@ -139,7 +139,7 @@ static int view_agent_online(struct guest *g, const struct view *v, const char *
 			     char *ret_value, struct ls_err *err)
 {
 	struct json_object *cpus = NULL;
-	int r = guest_ask_agent(g, "guest-get-vcpus", NULL, err, &cpus);
+	int r = guest_ask_agent(g, "guest-get-vcpus", NULL, LAB_AGENT_MS, err, &cpus);
 	size_t at = 0;
 
 	(void)v;
@@ -161,13 +161,13 @@ static int view_agent_memory(struct guest *g, const struct view *v, const char *
 			     char *ret_value, struct ls_err *err)
 {
 	struct json_object *info = NULL, *blocks = NULL;
-	int r = guest_ask_agent(g, "guest-get-memory-block-info", NULL, err, &info);
+	int r = guest_ask_agent(g, "guest-get-memory-block-info", NULL, LAB_AGENT_MS, err, &info);
 	long long online = 0;
 
 	(void)v;
 	(void)thing;
 	if (r == 0)
-		r = guest_ask_agent(g, "guest-get-memory-blocks", NULL, err, &blocks);
+		r = guest_ask_agent(g, "guest-get-memory-blocks", NULL, LAB_AGENT_MS, err, &blocks);
 	for (size_t i = 0; r == 0 && i < json_object_array_length(blocks); i++)
 		online += qmp_get_bool(json_object_array_get_idx(blocks, i), "online", false);
 	if (r == 0)
@@ -183,7 +183,7 @@ static int view_agent_status(struct guest *g, const struct view *v, const char *
 			     char *ret_value, struct ls_err *err)
 {
 	struct json_object *status = NULL, *part;
-	int r = guest_ask_agent(g, "lockstep-status", NULL, err, &status);
+	int r = guest_ask_agent(g, "lockstep-status", NULL, LAB_AGENT_MS, err, &status);
 
 	(void)thing;
 	part = qmp_get_obj(status, v->property);
