@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -173,7 +174,7 @@ static void test_when_the_first_is_on_its_way_out_then_waited_for(void **state)
 		sd_event_new(&f->loop); /* the other is the parent's */
 		if (fixture_open(f) == 0 && write(fds[1], "r", 1) == 1)
 			usleep(50000); /* it dies slowly */
-		_exit(0);
+		raise(SIGKILL);
 	}
 	assert_int_equal(read(fds[0], &byte, 1), 1);
 	fixture_must_open(f);
