@@ -10,6 +10,7 @@
 
 #include "cpu.h"
 #include "hooks.h"
+#include "model.h"
 #include "sysfs.h"
 
 #define PARK_MS 2000 /* for a worker to run what it has accepted */
@@ -60,7 +61,9 @@ static int tell_down(struct device *dev, struct ls_err *err)
 
 static int write_online(struct device *dev, bool online, struct ls_err *err)
 {
-	const struct sysfs_how how = { .deadline_ms = dev->model->cpu_ms };
+	const struct sysfs_how how = { .deadline_ms = dev->model->cpu_ms,
+				       .meanwhile = model_look_meanwhile,
+				       .meanwhile_arg = dev->model };
 
 	return sysfs_write_str(dev->model->sysfs, &how, online ? "1" : "0", err,
 			       CPU_DIR "/cpu%d/online", dev->id);
@@ -74,21 +77,22 @@ static int write_online(struct device *dev, bool online, struct ls_err *err)
  */
 static int kernel_set(struct device *dev, bool online, struct ls_err *err)
 {
-	int r, look;
+	int r;
 
 	device_look(dev, "foreign", NULL);
-	r = write_online(dev, online, err);
-	look = device_look_written(dev, online, r < 0 ? NULL : err);
-	if (r < 0 || look < 0)
-		return r < 0 ? r : look;
+	if (dev->online == online && dev->kernel == online)
+		return 0; /* somebody was faster */
+	r = device_look_written(dev, online, write_online(dev, online, err), err);
+	if (r < 0)
+		return r;
 	if (dev->online == online && dev->kernel == online)
 		return 0;
 	ls_err_set(err, -EIO,
 		   "the kernel took \"%d\", but then the driver core says %s and the mask %s",
 		   online, dev->online ? "online" : "offline", dev->kernel ? "online" : "offline");
 	if (dev->online == online) {
-		write_online(dev, !online, NULL);
-		device_look(dev, "agent", NULL);
+		r = write_online(dev, !online, NULL);
+		device_look_written(dev, !online, r, NULL);
 	}
 	return -EIO;
 }

@@ -49,6 +49,16 @@ static bool is_online(const struct device *dev)
 	return dev->online && dev->kernel;
 }
 
+/* The first change after a look and a write of the agent's is the one that it made. */
+static void tell_change(struct device *dev, bool online, const char *by)
+{
+	if (dev->wrote)
+		by = "agent";
+	dev->wrote = false;
+	log_info("%s%d: %s, by %s", dev->bus->prefix, dev->id, online ? "online" : "offline", by);
+	tell_state(dev, online, by);
+}
+
 /* Changed and changed back between two looks: the agent itself looks after each write. */
 static void tell_unseen(struct device *dev)
 {
@@ -57,32 +67,9 @@ static void tell_unseen(struct device *dev)
 	if (!dev->known)
 		announced_begin(a, &dev->announced);
 	while (announced_unseen(a, &dev->announced)) {
-		log_info("%s%d: %s and back, by foreign", dev->bus->prefix, dev->id,
-			 is_online(dev) ? "offline" : "online");
-		tell_state(dev, !is_online(dev), "foreign");
-		tell_state(dev, is_online(dev), "foreign");
+		tell_change(dev, !is_online(dev), "foreign");
+		tell_change(dev, is_online(dev), "foreign");
 	}
-}
-
-/* Whoever made it depends on what it is now. */
-static int look_as(struct device *dev, const char *by_online, const char *by_offline,
-		   struct ls_err *err)
-{
-	const char *by;
-	bool online = dev->online, kernel = dev->kernel;
-	int r = dev->bus->look(dev, err);
-
-	if (r < 0)
-		return r;
-	by = is_online(dev) ? by_online : by_offline;
-	if (dev->known && (online != dev->online || kernel != dev->kernel)) {
-		log_info("%s%d: %s (driver core %d, kernel %d), by %s", dev->bus->prefix, dev->id,
-			 state_name(dev->state), dev->online, dev->kernel, by);
-		tell_state(dev, is_online(dev), by);
-	}
-	tell_unseen(dev);
-	dev->known = true;
-	return 0;
 }
 
 int device_unread(const struct device *dev, int r, struct ls_err *err)
@@ -95,13 +82,30 @@ int device_unread(const struct device *dev, int r, struct ls_err *err)
 
 int device_look(struct device *dev, const char *by, struct ls_err *err)
 {
-	return look_as(dev, by, by, err);
+	bool online = dev->online, kernel = dev->kernel;
+	int r = dev->bus->look(dev, err);
+
+	if (r < 0)
+		return r;
+	if (dev->known && (online != dev->online || kernel != dev->kernel)) {
+		log_info("%s%d: %s (driver core %d, kernel %d)", dev->bus->prefix, dev->id,
+			 state_name(dev->state), dev->online, dev->kernel);
+		tell_change(dev, is_online(dev), by);
+	}
+	tell_unseen(dev);
+	dev->known = true;
+	return 0;
 }
 
-int device_look_written(struct device *dev, bool online, struct ls_err *err)
+int device_look_written(struct device *dev, bool online, int written, struct ls_err *err)
 {
-	return online ? look_as(dev, "agent", "foreign", err)
-		      : look_as(dev, "foreign", "agent", err);
+	int r;
+
+	dev->wrote = dev->online != online;
+	r = device_look(dev, "foreign", written < 0 ? NULL : err);
+	if (written < 0 && dev->state != STATE_IN_KERNEL)
+		dev->wrote = false;
+	return written < 0 ? written : r;
 }
 
 /* A device is where it is wanted when both views say so. */
@@ -167,7 +171,9 @@ int device_change_locked(struct device *dev, bool online, struct ls_err *err)
 				  "%s%d: not tried: the write to another device is still in the "
 				  "kernel, which changes one at a time",
 				  dev->bus->prefix, dev->id);
+	dev->changing = true;
 	r = online ? dev->bus->online(dev, err) : dev->bus->offline(dev, err);
+	dev->changing = false;
 	if (device_look(dev, by, r < 0 ? NULL : err) < 0 && r >= 0)
 		return -ENODEV;
 	if (r < 0)

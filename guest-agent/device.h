@@ -87,6 +87,8 @@ struct device_bus {
  * @late_online: where it was to lead
  * @online_as: memory: the value to write, set before device_online(), as the kernel's own
  * online_type
+ * @changing:  the kernel is being asked for a change: who asks looks himself
+ * @wrote:     a change that the agent has made, and has not told yet
  * @announced: CPU: how many of the announced changes were seen
  * @hp:        CPU: where its table stands
  */
@@ -106,6 +108,8 @@ struct device {
 	bool late;
 	bool late_online;
 	const char *online_as;
+	bool changing;
+	bool wrote;
 	struct announced_cpu announced;
 	struct cpuhp_cpu hp;
 };
@@ -215,8 +219,18 @@ void device_end_late(struct device *dev);
 /* Look at one device; a difference is told as a change made by @by. */
 int device_look(struct device *dev, const char *by, struct ls_err *err);
 
-/* After a write: what it led to is the agent's; the contrary is somebody else's, who was faster. */
-int device_look_written(struct device *dev, bool online, struct ls_err *err);
+/**
+ * device_look_written() - Look after a write, of which there was a look before
+ * @online:  what was written
+ * @written: what came of that: 0 or -errno
+ *
+ * One change to @online is the agent's, seen now or told later: somebody may have undone
+ * it at once, and what the kernel says of that is read by another thread. Every other
+ * change is foreign.
+ *
+ * Return: @written if that failed, else as device_look().
+ */
+int device_look_written(struct device *dev, bool online, int written, struct ls_err *err);
 
 /**
  * device_unread() - What it means that a device's file cannot be read

@@ -25,6 +25,7 @@
 #include "classes.h"
 #include "lock.h"
 #include "memory_why.h"
+#include "model.h"
 #include "sysfs.h"
 
 #define BUSY_TRIES 5
@@ -78,7 +79,10 @@ static int memory_look(struct device *dev, struct ls_err *err)
 static int write_state(struct device *dev, const char *value, struct ls_err *err)
 {
 	struct model *m = dev->model;
-	const struct sysfs_how how = { .deadline_ms = m->memory_ms, .interrupt = true };
+	const struct sysfs_how how = { .deadline_ms = m->memory_ms,
+				       .interrupt = true,
+				       .meanwhile = model_look_meanwhile,
+				       .meanwhile_arg = m };
 
 	assert(memlock_is_written(&m->mem_hotplug));
 	return sysfs_write_str(m->sysfs, &how, value, err, MEMORY_DIR "/memory%d/state", dev->id);

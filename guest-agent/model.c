@@ -237,6 +237,17 @@ void model_catch_up(struct model *m)
 		log_error("%s", err.text);
 }
 
+/* No device comes or goes: who waits for the kernel holds some. */
+void model_look_meanwhile(void *model)
+{
+	const struct device_set *cpus = &((struct model *)model)->set[DEVICE_CPU];
+	size_t i;
+
+	for (i = 0; i < cpus->n; i++)
+		if (!cpus->dev[i]->changing)
+			device_look(cpus->dev[i], "foreign", NULL);
+}
+
 int model_scan(struct model *m, struct ls_err *err)
 {
 	int r;

@@ -39,6 +39,15 @@ void model_set_stale(struct model *m);
  */
 void model_catch_up(struct model *m);
 
+/**
+ * model_look_meanwhile() - Tell what others have done to the other CPUs
+ * @model: the struct model
+ *
+ * For the transaction thread while the kernel keeps it waiting for one device
+ * (struct sysfs_how), for as long as that takes.
+ */
+void model_look_meanwhile(void *model);
+
 /* A device by the guest's number; NULL if there is none. */
 struct device *model_find(struct model *m, enum device_kind kind, int id);
 

@@ -14,6 +14,7 @@
 
 #include "agent.h"
 #include "model.h"
+#include "sysfs.h"
 #include "uevent.h"
 #include "work.h"
 
@@ -83,6 +84,7 @@ void agent_scan(struct agent *a)
 	struct scan_job *scan;
 
 	model_set_stale(&a->model);
+	sysfs_wake(a->model.sysfs);
 	if (__atomic_exchange_n(&a->scan_queued, true, __ATOMIC_SEQ_CST))
 		return;
 	scan = calloc(1, sizeof(*scan));

@@ -105,10 +105,13 @@ int sysfs_list(struct sysfs *s, const char *dir, void (*fn)(void *arg, const cha
  * struct sysfs_how - How long a write may take
  * @deadline_ms: from now
  * @interrupt:   at the deadline a signal ends it (memory); otherwise it is left (CPU)
+ * @meanwhile:   called in the waiting thread after each sysfs_wake(); may be NULL
  */
 struct sysfs_how {
 	unsigned deadline_ms;
 	bool interrupt;
+	void (*meanwhile)(void *arg);
+	void *meanwhile_arg;
 };
 
 /**
@@ -124,6 +127,9 @@ struct sysfs_how {
  */
 int sysfs_write_str(struct sysfs *s, const struct sysfs_how *how, const char *value,
 		    struct ls_err *err, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* Who waits for the kernel has something to do meanwhile. Any thread. */
+void sysfs_wake(struct sysfs *s);
 
 /* Whether a write to this file is out. */
 bool sysfs_is_out(struct sysfs *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -16,6 +16,8 @@ struct sysfs_write;
  * @lock: protects the rest and every write's fields
  * @refs: the owner, and each write that is out
  * @out:  list of writes left in the kernel
+ * @waited: the write that somebody waits for and has a meanwhile for; NULL none
+ * @woken:  that is to be called
  * @kept: files open for sysfs_read_kept(); its callers are one thread
  */
 struct sysfs {
@@ -24,6 +26,8 @@ struct sysfs {
 	unsigned outs;
 	unsigned kept, kept_max;
 	struct sysfs_write *out;
+	struct sysfs_write *waited;
+	bool woken;
 	void (*on_out)(void *arg, int change);
 	void *on_out_arg;
 	void (*on_write)(void *arg, const char *path, const char *value);

@@ -125,13 +125,35 @@ static void *write_thread(void *arg)
 	return NULL;
 }
 
-static void wait_locked(struct sysfs_write *w, unsigned ms)
+static void do_meanwhile_locked(struct sysfs *s, const struct sysfs_how *how)
+{
+	s->woken = false;
+	pthread_mutex_unlock(&s->lock);
+	how->meanwhile(how->meanwhile_arg);
+	pthread_mutex_lock(&s->lock);
+}
+
+static void wait_locked(struct sysfs_write *w, const struct sysfs_how *how, unsigned ms)
 {
 	struct timespec until = after_ms(ms);
+	struct sysfs *s = w->s;
 
-	while (!w->finished)
-		if (pthread_cond_timedwait(&w->done, &w->s->lock, &until) == ETIMEDOUT)
+	s->waited = how->meanwhile ? w : NULL;
+	while (!w->finished) {
+		if (s->waited && s->woken)
+			do_meanwhile_locked(s, how);
+		else if (pthread_cond_timedwait(&w->done, &s->lock, &until) == ETIMEDOUT)
 			break;
+	}
+	s->waited = NULL;
+}
+
+void sysfs_wake(struct sysfs *s)
+{
+	ls_guard(&s->lock);
+	s->woken = true;
+	if (s->waited)
+		pthread_cond_signal(&s->waited->done);
 }
 
 static int leave_locked(struct sysfs_write *w, unsigned deadline_ms, struct ls_err *err)
@@ -157,10 +179,10 @@ static int wait_for_kernel(struct sysfs_write *w, const struct sysfs_how *how, s
 	int r, i;
 
 	pthread_mutex_lock(&s->lock);
-	wait_locked(w, how->deadline_ms);
+	wait_locked(w, how, how->deadline_ms);
 	for (i = 0; how->interrupt && !w->finished && i < INTERRUPT_TIMES; i++) {
 		pthread_kill(w->thread, WRITER_SIGNAL);
-		wait_locked(w, INTERRUPT_EVERY_MS);
+		wait_locked(w, how, INTERRUPT_EVERY_MS);
 	}
 	if (!w->finished)
 		return leave_locked(w, how->deadline_ms, err);

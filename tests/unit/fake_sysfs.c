@@ -410,8 +410,10 @@ static void note_change(void *arg, const struct change *change)
 {
 	struct guest *g = arg;
 
-	if (g->n_told < (int)(sizeof(g->told) / sizeof(g->told[0])))
-		g->told[g->n_told++] = *change;
+	if (g->n_told == (int)(sizeof(g->told) / sizeof(g->told[0])))
+		return;
+	g->told[g->n_told] = *change;
+	__atomic_add_fetch(&g->n_told, 1, __ATOMIC_SEQ_CST); /* a test may look meanwhile */
 }
 
 void guest_init(struct guest *g, int cpus, int online, int blocks)

@@ -237,18 +237,85 @@ static void test_when_the_agent_changes_a_cpu_then_its_announcement_is_no_news(v
 	guest_unlock(g, "t1");
 }
 
-/* Between a write and the look after it somebody else may have been faster. */
+/* Between a look and a write, or a write and a look, somebody else may have been faster. */
 static void test_when_somebody_is_faster_then_it_is_foreign(void **state)
 {
 	struct guest *g = *state;
+	struct device *dev = guest_cpu(g, 2);
 
-	fake_user(&g->kernel, CPU2, "1");
-	assert_int_equal(device_look_written(guest_cpu(g, 2), true, NULL), 0);
+	fake_user(&g->kernel, CPU2, "1"); /* for the agent */
+	assert_int_equal(device_look_written(dev, true, 0, NULL), 0);
 	fake_user(&g->kernel, CPU2, "0");
-	assert_int_equal(device_look_written(guest_cpu(g, 2), true, NULL), 0);
-	assert_int_equal(g->n_told, 2);
+	assert_int_equal(device_look(dev, "foreign", NULL), 0);
+	assert_int_equal(device_look_written(dev, true, -EBUSY, NULL), -EBUSY);
+	fake_user(&g->kernel, CPU2, "1");
+	assert_int_equal(device_look(dev, "foreign", NULL), 0);
+	assert_int_equal(g->n_told, 3);
 	assert_string_equal(g->told[0].by, "agent");
 	assert_string_equal(g->told[1].by, "foreign");
+	assert_string_equal(g->told[2].by, "foreign");
+}
+
+static void user_goes_there_and_back(struct guest *g)
+{
+	user_writes(g, "1");
+	user_writes(g, "0");
+}
+
+/* What the agent wrote is undone before it looks, and is announced then or later. */
+static void test_when_undone_at_once_then_each_is_told_as_whose_it_is(void **state)
+{
+	struct guest *g = *state;
+	struct device *dev = guest_cpu(g, 2);
+	int late;
+
+	for (late = 0; late < 2; late++) {
+		g->n_told = 0;
+		if (!late)
+			user_goes_there_and_back(g);
+		assert_int_equal(device_look_written(dev, true, 0, NULL), 0);
+		assert_int_equal(g->n_told, late ? 0 : 2);
+		if (late)
+			user_goes_there_and_back(g);
+		guest_scan(g);
+		assert_int_equal(g->n_told, 2);
+		assert_string_equal(g->told[0].state, "online");
+		assert_string_equal(g->told[0].by, "agent");
+		assert_string_equal(g->told[1].by, "foreign");
+	}
+}
+
+/* While the kernel works on CPU 2 a user changes CPU 1; it may go on once that is told. */
+static void *user_meanwhile(void *arg)
+{
+	struct guest *g = arg;
+	int tries = 500;
+
+	fake_user(&g->kernel, "devices/system/cpu/cpu1/online", "0");
+	announced_add(&g->model.announced, 1);
+	while (!__atomic_load_n(&g->n_told, __ATOMIC_SEQ_CST) && tries--) {
+		sysfs_wake(g->sysfs);
+		usleep(10000);
+	}
+	fake_release(&g->kernel);
+	return NULL;
+}
+
+static void test_when_the_kernel_is_slow_then_what_others_do_is_told_meanwhile(void **state)
+{
+	struct guest *g = *state;
+	pthread_t user;
+
+	guest_lock(g, "t1");
+	strcpy(g->kernel.hang, CPU2);
+	pthread_create(&user, NULL, user_meanwhile, g);
+	assert_int_equal(device_online(guest_cpu(g, 2), NULL), 0);
+	pthread_join(user, NULL);
+	assert_int_equal(g->n_told, 2);
+	assert_int_equal(g->told[0].id, 1);
+	assert_string_equal(g->told[0].by, "foreign");
+	assert_string_equal(g->told[1].by, "agent");
+	guest_unlock(g, "t1");
 }
 
 /* A number may have had another CPU before: what was announced of that is no news of this one. */
@@ -457,6 +524,8 @@ int main(void)
 		T(test_when_a_user_changes_a_cpu_and_back_then_both_are_told),
 		T(test_when_the_agent_changes_a_cpu_then_its_announcement_is_no_news),
 		T(test_when_somebody_is_faster_then_it_is_foreign),
+		T(test_when_undone_at_once_then_each_is_told_as_whose_it_is),
+		T(test_when_the_kernel_is_slow_then_what_others_do_is_told_meanwhile),
 		T(test_when_a_cpu_comes_then_what_was_announced_before_is_over),
 		T(test_when_announcements_are_lost_then_no_change_is_made_up),
 		T(test_when_devices_come_and_go_then_the_scan_tells),
