@@ -101,12 +101,16 @@ unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/
             $(if $(filter test_daemon_%,$(1)),$(DAEM_SRC) $(COORD_SRC) $(CORE_SRC),\
             $(if $(filter test_store_%,$(1)),$(STORE_SRC) $(wildcard tests/unit/disk*.c),\
             $(if $(filter test_fleet_%,$(1)),$(FLEET_SRC) tests/fleet/ordeal.c)))))))
+# test_daemon_lane plays what a lane is driven by: who calls these calls __wrap_...() there.
+LANE_TAKEN := $(addprefix run_,new free look_start look_error view hv start cancel) claim_take \
+              claim_drop posix_spawn $(addprefix hv_,store_read doctor expect_unplug)
 .SECONDARY: # objects are kept
 .SECONDEXPANSION:
 $(addprefix $(B)/unit/test_fleet_,metrics hostile_agents hostile_qemus): | $(B)/lockstepd
 $(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST)) \
+		$(if $(filter test_daemon_lane,$*),$(addprefix -Wl$(comma)--wrap=,$(LANE_TAKEN))) \
 		$(call pc,--libs,cmocka $(if $(filter test_store_% test_daemon_%,$*),$(DAEMON)))
 
 # The agent's own objects over a scheduler of ours: who calls one of these functions calls

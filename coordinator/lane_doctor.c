@@ -87,6 +87,7 @@ int lane_doctor(struct lane *l, bool fix, lane_doctor_fn fn, void *arg, struct l
 	l->doctor_arg = arg;
 	l->heal = fix;
 	l->findings = json_object_new_array();
+	lane_publish(l);
 	run_look_start(l->run, on_looked, l);
 	return 0;
 }

@@ -95,7 +95,7 @@ bool lane_unplugs_expect(struct lane *l)
 
 void lane_unplugs_ended(struct lane *l, const struct txn *t)
 {
-	for (unsigned i = 0; i < t->n && t->end == END_PENDING; i++) {
+	for (unsigned i = 0; i < t->n; i++) {
 		const struct item *it = &t->items[i];
 		struct lane_unplug u = { .slot = it->slot, .since_ms = lane_real_ms() };
 		bool there;
