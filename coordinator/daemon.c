@@ -176,13 +176,13 @@ static int apply(struct daemon *d, const struct wanted *w, struct ls_err *err)
 {
 	for (unsigned i = d->n_lanes; i-- > 0;) {
 		const struct guest *g = lane_guest(d->lanes[i]);
+		const struct log_about about = { .message = LOG_GUESTS, .guest = g->name };
 
 		if (is_wanted(w, g))
 			continue;
 		if (lane_state(d->lanes[i]) == LANE_BUSY)
-			log_warning(
-				"%s: a transaction runs: it stays as it is until the next reload",
-				g->name);
+			log_about(LOG_WARNING, &about,
+				  "a transaction runs: it stays as it is until the next reload");
 		else
 			end(d, i);
 	}
