@@ -117,6 +117,14 @@ void conn_resync(struct conn *c)
 		watch(c);
 }
 
+void conn_restart(struct conn *c)
+{
+	if (!c->is_ready || qmp_resync(c->q, NULL) < 0)
+		return;
+	c->is_ready = false;
+	watch(c);
+}
+
 int conn_submit(struct conn *c, const char *name, struct json_object *args, qmp_reply_fn fn,
 		void *arg, struct ls_err *err)
 {

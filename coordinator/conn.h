@@ -60,6 +60,9 @@ int conn_want(struct conn *c);
 void conn_drop(struct conn *c);
 
 /* Not ready yet and nothing heard: say hello again (QGA only). */
+/* Who was there has gone: what was asked has failed, and a session begins with who comes. */
+void conn_restart(struct conn *c);
+
 void conn_resync(struct conn *c);
 
 /* qmp_submit() that arranges for the bytes to be written. Return: as qmp_submit(). */

@@ -117,6 +117,20 @@ static void on_stop(struct hv *hv)
 	look_connection(hv);
 }
 
+/*
+ * What the agent says now it said before, what it was asked nobody will answer; the lease
+ * is over. An unplug that was asked for stays asked for: QEMU does not forget it, and tells
+ * the guest at the next plug (seen on 7.2: the new kernel gives the device then).
+ */
+static void on_reset(struct hv *hv)
+{
+	hv->boots++;
+	hv->boot_id[0] = '\0';
+	hv->boot_until_ms = hv->kind == AGENT_NONE ? 0 : hv_now_ms() + VM_BOOT_MS;
+	lease_stop(hv);
+	conn_restart(&hv->agent);
+}
+
 static void on_monitor_event(void *arg, const struct qmp_event *event)
 {
 	struct hv *hv = arg;
@@ -126,6 +140,10 @@ static void on_monitor_event(void *arg, const struct qmp_event *event)
 	else if (!strcmp(event->name, "MEM_UNPLUG_ERROR") ||
 		 !strcmp(event->name, "DEVICE_UNPLUG_GUEST_ERROR"))
 		note_refusal(hv, qmp_get_str(event->data, "device", ""));
+	else if (!strcmp(event->name, "RESET"))
+		on_reset(hv);
+	else if (!strcmp(event->name, "VSERPORT_CHANGE"))
+		conn_resync(&hv->agent); /* somebody may be there to hear it now */
 	else if (!strcmp(event->name, "STOP"))
 		on_stop(hv);
 	else if (!strcmp(event->name, "RESUME"))

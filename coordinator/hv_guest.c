@@ -112,6 +112,14 @@ static void read_window(struct json_object *window, struct vm *vm)
 			(unsigned)json_object_get_int(json_object_array_get_idx(forced, i));
 }
 
+/* Another kernel without a reset: kexec. The first one that is heard of is not another. */
+static void read_boot(struct hv *hv, const char *id)
+{
+	if (hv->boot_id[0] && strcmp(hv->boot_id, id))
+		hv->boots++;
+	snprintf(hv->boot_id, sizeof(hv->boot_id), "%s", id);
+}
+
 void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm)
 {
 	struct json_object *lock = qmp_get_obj(value, "lock");
@@ -121,6 +129,7 @@ void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm)
 		if (qmp_get_bool(lock, "held", false))
 			hv_copy_txn(vm->lock_txn, qmp_get_str(lock, "txn", ""));
 	}
+	read_boot(hv, qmp_get_str(value, "boot-id", ""));
 	snprintf(vm->guard, sizeof(vm->guard), "%s", qmp_get_str(value, "guard", ""));
 	read_window(qmp_get_obj(value, "window"), vm);
 	lease_adopt(hv, vm);

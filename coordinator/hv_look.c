@@ -124,10 +124,13 @@ static void finish(struct look *k, bool answers)
 			hv->monitor.last = k->err;
 	}
 	k->vm.agent = hv->kind;
+	k->vm.boots = hv->boots;
+	k->vm.booting = hv->boot_until_ms > hv_now_ms();
 	if (!k->vm.agent_answers && !k->vm.agent_text[0])
 		snprintf(k->vm.agent_text, sizeof(k->vm.agent_text), "%s",
 			 k->vm.run != VM_RUNNING || !hv->running ? "the guest stands still"
 			 : !hv->has_agent			 ? "it has no channel"
+			 : hv->boot_until_ms			 ? "the guest was reset, and boots"
 			 : hv->agent_why[0]			 ? hv->agent_why
 								 : NO_ANSWER);
 	if (hv->lease_until_ms > hv_now_ms())
@@ -209,8 +212,10 @@ static void on_vcpus(struct qmp *q, struct json_object *value, const struct ls_e
 	if (!k)
 		return;
 	k->vm.agent_answers = !err;
-	if (!err)
+	if (!err) {
+		k->hv->boot_until_ms = 0;
 		guest_read_vcpus(value, &k->vm);
+	}
 	agent_over(k, err ? err->text : NULL);
 }
 
@@ -237,6 +242,7 @@ static void on_guest_status(struct qmp *qmp, struct json_object *value, const st
 				     value, &bad) >= 0) {
 		hv->kind = AGENT_LOCKSTEP;
 		k->vm.agent_answers = true;
+		hv->boot_until_ms = 0;
 		guest_read_status(hv, value, &k->vm);
 	}
 	if (bad.code)

@@ -32,6 +32,8 @@
 /* Asked for at every renewal; the agent cuts the first one. Renewed at a quarter of it. */
 #define LEASE_MS 20000
 
+#define BOOT_ID_BYTES 65
+
 /* One slot as QEMU wants it back in device_add; and what is known of an unplug of it. */
 struct hv_slot {
 	char type[QMP_TYPE_BYTES];
@@ -80,6 +82,8 @@ struct plug;
  * @unplugs:    of memory devices that were asked for or refused; @n_unplugs of them
  * @kind:       of agent last seen; @agent_tried: whether there was time to answer once;
  *              @agent_why: what came of the wait for it, when one was in vain
+ * @boots:      noticed: resets, and another boot id than @boot_id; @boot_until_ms: it was
+ *              reset and its agent has not answered since, for so long; 0: it has
  * @running:    by the last status or event; a guest that stands still has a silent agent
  * @journal_first, @journal_seq: numbers of records in this QEMU, 0 none; @journal_known: read
  * @lease_until_ms: when the agent gives the lock or window back; 0 none held
@@ -102,6 +106,9 @@ struct hv {
 	unsigned n_unplugs;
 	enum vm_agent kind;
 	bool agent_tried, running, subscribed;
+	unsigned boots;
+	char boot_id[BOOT_ID_BYTES];
+	uint64_t boot_until_ms;
 	char agent_why[sizeof(((struct vm *)NULL)->agent_text)];
 	uint64_t lease_until_ms;
 	char lease_txn[LS_TXN_BYTES];

@@ -4,9 +4,10 @@
  *
  * QEMU does not tell that an unplug is pending, so the connection that asked remembers it
  * (hv). The lane remembers it beyond the connection, and the store beyond the daemon. It
- * is over when the device has gone, late; when the guest has refused it; when the guest
- * was reset; or when somebody forgets it. Until then the view says so: planners refuse
- * to count on the device, and a migration would not know what to mirror.
+ * is over when the device has gone, late; when the guest has refused it; or when somebody
+ * forgets it. A reset of the guest is no end: QEMU remembers, and tells the new kernel at
+ * the next plug (seen on 7.2). Until then the view says so: planners refuse to plug, and a
+ * migration would not know what to mirror.
  */
 #include "lane_private.h"
 
@@ -114,7 +115,7 @@ static void say_over(struct lane *l, const struct lane_unplug *u, bool there)
 	struct lane_job job = { 0 };
 
 	log_about(LOG_INFO, &about, "%s: %s", u->item,
-		  there ? "its unplug is not pending any more: refused, or the guest was reset"
+		  there ? "its unplug is not pending any more: the guest refused it"
 			: "given back, late");
 	memcpy(job.id, u->txn, sizeof(job.id));
 	json_add_str(o, "guest", l->guest.name);

@@ -69,6 +69,22 @@ static bool retry_forward(struct engine *e, const struct ls_err *err)
 	return false;
 }
 
+/*
+ * Behind the last row that was entered: that of the failure, which may be half done, or
+ * one beyond it, of a walk that has begun again (boot.c).
+ */
+static void go_behind_entered(struct engine *e)
+{
+	struct step ahead = e->t->walk;
+	int row;
+
+	while ((row = step_next(&ahead)) >= 0) {
+		step_done(&ahead);
+		if (row_entered(e, row))
+			e->t->walk.at = ahead.at;
+	}
+}
+
 static bool turn_round(struct engine *e, const struct ls_err *err)
 {
 	struct txn *t = e->t;
@@ -77,7 +93,8 @@ static bool turn_round(struct engine *e, const struct ls_err *err)
 	assert(row >= 0); /* where all rows are done, none can fail */
 	t->reason = *err;
 	act_tell(e, TELL_ROLLBACK, row_at(e, row)->name, err->text);
-	step_rollback(&t->walk, row_entered(e, row));
+	go_behind_entered(e);
+	step_rollback(&t->walk, false);
 	e->visit.row = -1;
 	return true;
 }

@@ -4,6 +4,7 @@
  *
  *	engine.c  actions out, events in
  *	visit.c   one row against one view
+ *	boot.c    the guest begins anew
  *	hold.c    holds: taken first, noticed when lost, given back
  *	effort.c  items that cannot be had: dropped, or all is taken back
  *	end.c     failure, turning round, every way to end
@@ -22,6 +23,8 @@
 #define ROLLBACK_ROW_MS 60000 /* a row without a limit of its own, on the way back */
 #define RELEASE_MS	6000  /* for giving back one hold */
 #define RELEASE_POLL_MS 1000  /* between two tries of that, while nobody hears */
+#define REBOOTS_MAX	5     /* of the guest, in one transaction, that it begins again for */
+#define BOOT_POLL_MS	1000  /* while it boots */
 #define LOSSES_MAX	10    /* of connections, while asking for one row */
 #define BLIND_MAX	100   /* looks in a row that came to nothing */
 
@@ -77,6 +80,8 @@ struct visit {
  * @held:      bit per hold: taken, not seen to be lost
  * @touched:   bit per hold: may be held, must be given back
  * @waived:    bit per hold: cannot be had, the walk goes on without it
+ * @boots:     as seen last; @boots_known: it was seen; @reboots: how often it changed
+ * @boot_until_ms: how long a guest that boots is waited for; 0: it does not
  * @releasing: the visit is that of a hold which is being given back
  * @guest_gone: the QEMU that had the guest has ended: nothing there to give back to
  * @passed:    bit per row of a removal that was found done: the first record that is
@@ -95,6 +100,9 @@ struct engine {
 	uint64_t now_ms, deadline_ms;
 	struct visit visit;
 	unsigned held, touched, waived, passed;
+	unsigned boots, reboots;
+	bool boots_known;
+	uint64_t boot_until_ms;
 	bool releasing, guest_gone;
 	uint64_t sum;
 	unsigned undone;
@@ -137,6 +145,11 @@ void visit_written(struct engine *e);
 
 /* Wait for a hint, the limit, or the poll; look at once if there was a hint already. */
 void visit_wait(struct engine *e, uint64_t poll_ms);
+
+/* ---- boot.c ----------------------------------------------------------- */
+
+/* Return: false while the guest boots: the next look goes on. */
+bool boot_check(struct engine *e, const struct view *v);
 
 /* ---- hold.c ----------------------------------------------------------- */
 

@@ -52,6 +52,7 @@ const struct table table_balloon = {
 	.rows = rows,
 	.n = sizeof(rows) / sizeof(rows[0]),
 	.holds = 1,
+	.boots = true,
 	.alive = alive_src,
 };
 

@@ -58,6 +58,7 @@ const struct table table_cpu = {
 	.rows = rows,
 	.n = sizeof(rows) / sizeof(rows[0]),
 	.holds = 2,
+	.boots = true,
 	.alive = alive_src,
 };
 

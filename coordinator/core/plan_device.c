@@ -110,6 +110,8 @@ int plan_dimm_add(const struct vm *vm, const char *id, uint64_t bytes, const cha
 
 	*ret_txn = NULL;
 	if (!r)
+		r = mem_plan_pending(vm, err);
+	if (!r)
 		r = check_backing(vm, backing, bytes, err);
 	if (r < 0)
 		return r;
@@ -137,12 +139,7 @@ static int check_removal(const struct vm_mem *m, struct ls_err *err)
 				  "%s was there when the guest started: QEMU removes only what was "
 				  "hot-plugged",
 				  m->id);
-	if (m->unplug == TRI_YES)
-		return ls_err_set(err, -EBUSY,
-				  "%s was asked for earlier and the guest has not answered: wait "
-				  "for it, or reset the guest",
-				  m->id);
-	return 0;
+	return 0; /* one that was asked for before is asked for again */
 }
 
 int plan_dimm_remove(const struct vm *vm, const char *id, const char *device, struct ls_err *err,

@@ -149,6 +149,7 @@ const struct table table_memory = {
 	.rows = rows,
 	.n = sizeof(rows) / sizeof(rows[0]),
 	.holds = 2,
+	.boots = true,
 	.alive = alive_src,
 };
 
@@ -260,10 +261,25 @@ void mem_plan_dimm(struct mem_plan *p, int slot, uint64_t size)
 		 p->id, slot);
 }
 
+/* As for vCPUs: plan_slots.c. */
+int mem_plan_pending(const struct vm *vm, struct ls_err *err)
+{
+	for (unsigned i = 0; i < vm->n_mems; i++)
+		if (vm->mems[i].plugged && vm->mems[i].unplug == TRI_YES)
+			return ls_err_set(err, -EBUSY,
+					  "the DIMM %s was asked for earlier and the guest has not "
+					  "answered: wait for it, or ask again: lockstep memory "
+					  "GUEST --remove-dimm %s",
+					  vm->mems[i].id, vm->mems[i].id);
+	return 0;
+}
+
 static int add_dimm(struct mem_plan *p, struct ls_err *err)
 {
 	int slot = mem_plan_slot(p->vm), r = check_dimm(p, slot, err);
 
+	if (!r)
+		r = mem_plan_pending(p->vm, err);
 	if (r < 0)
 		return r;
 	mem_plan_dimm(p, slot, p->left);
@@ -287,7 +303,17 @@ static void shrink_virtio_mem(struct mem_plan *p)
 	}
 }
 
-/* The largest removable DIMM that is not larger than what is left, until none is. */
+/* Of two DIMMs the one to take: one that was asked for already, else the larger. */
+static bool rather(const struct vm_mem *m, const struct vm_mem *best)
+{
+	bool asked = m->unplug == TRI_YES;
+
+	if (!best || asked != (best->unplug == TRI_YES))
+		return !best || asked;
+	return m->size > best->size;
+}
+
+/* Removable DIMMs that are not larger than what is left, until none is. */
 static void drop_dimms(struct mem_plan *p)
 {
 	bool gone[LS_MEM_DEVICES_MAX] = { false };
@@ -299,7 +325,7 @@ static void drop_dimms(struct mem_plan *p)
 			const struct vm_mem *m = &p->vm->mems[i];
 
 			if (m->kind == VM_DIMM && m->plugged && m->removable && !gone[i] &&
-			    m->size <= p->left && (!best || m->size > best->size))
+			    m->size <= p->left && rather(m, best))
 				best = m;
 		}
 		if (!best)

@@ -42,6 +42,9 @@ int mem_plan_slot(const struct vm *vm);
 /* What of maxmem is neither boot memory nor set aside for a device. */
 uint64_t mem_plan_room(const struct vm *vm);
 
+/* No DIMM may be owed by the guest where another is to be added. Return: 0, -EBUSY. */
+int mem_plan_pending(const struct vm *vm, struct ls_err *err);
+
 /* One more item: a device that there is, to reach @goal; or a new DIMM. */
 void mem_plan_take(struct mem_plan *p, const struct vm_mem *m, uint64_t goal);
 void mem_plan_dimm(struct mem_plan *p, int slot, uint64_t size);

@@ -15,6 +15,10 @@ static bool removable(const struct vm_cpu *c)
 	return c->plugged && c->id[0] && !c->fixed;
 }
 
+/*
+ * A guest that has not heard of an unplug, or was reset since, hears of it at the next plug:
+ * it would give the one while it is to take the other. To ask for it again is the way out.
+ */
 static int check_pending(const struct vm *vm, struct ls_err *err)
 {
 	for (unsigned i = 0; i < vm->n_cpus; i++)
@@ -22,8 +26,8 @@ static int check_pending(const struct vm *vm, struct ls_err *err)
 			return ls_err_set(err, -EBUSY,
 					  "the unplug of the vCPU in slot %u (%s) was "
 					  "asked for earlier and the guest has not answered: wait "
-					  "for it, or reset the guest",
-					  i, vm->cpus[i].id);
+					  "for it, or ask again: lockstep vcpus GUEST --unplug %u",
+					  i, vm->cpus[i].id, i);
 	return 0;
 }
 
@@ -137,14 +141,17 @@ static unsigned choose_down(const struct vm *vm, int node, unsigned count, unsig
 {
 	unsigned excess = plugged(vm, node) - count, n = 0;
 
-	for (unsigned i = vm->n_cpus; i-- > 0 && excess;) {
-		const struct vm_cpu *c = &vm->cpus[i];
+	/* First those that were asked for already. */
+	for (int asked = 1; asked >= 0; asked--)
+		for (unsigned i = vm->n_cpus; i-- > 0 && excess;) {
+			const struct vm_cpu *c = &vm->cpus[i];
 
-		if (!on(c, node) || !removable(c) || c->vcpus > excess)
-			continue;
-		excess -= c->vcpus;
-		slots[n++] = i;
-	}
+			if (!on(c, node) || !removable(c) || c->vcpus > excess ||
+			    (c->unplug == TRI_YES) != asked)
+				continue;
+			excess -= c->vcpus;
+			slots[n++] = i;
+		}
 	return n;
 }
 
@@ -155,7 +162,7 @@ int plan_node(const struct vm *vm, const char *id, int node, unsigned count, str
 	int r = check_count(vm, node, count, err);
 
 	*ret_txn = NULL;
-	if (!r)
+	if (!r && count >= now)
 		r = check_pending(vm, err);
 	if (r < 0)
 		return r;
@@ -209,7 +216,7 @@ static int check_named(const struct vm *vm, const struct numbers *which, bool pl
 	}
 	if (r == 0 && !plug && named == plugged(vm, NODE_ANY))
 		r = ls_err_set(err, -EINVAL, "the guest would have no vCPU left: name fewer slots");
-	return r ? r : check_pending(vm, err);
+	return r || !plug ? r : check_pending(vm, err);
 }
 
 /* Where it is wanted, as far as anybody can tell. */

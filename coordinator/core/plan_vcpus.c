@@ -97,5 +97,6 @@ const struct table table_vcpu = {
 	.rows = rows,
 	.n = sizeof(rows) / sizeof(rows[0]),
 	.holds = 2,
+	.boots = true,
 	.alive = alive_src,
 };

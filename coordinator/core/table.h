@@ -129,12 +129,14 @@ struct row {
  * @name:  for people
  * @rows:  @n of them, those with MARK_HOLD first
  * @holds: how many of them are holds
+ * @boots: what it asks of a guest a boot undoes: it waits for that, and begins again
  * @alive: whether the world still has what the table is about; may be NULL
  */
 struct table {
 	const char *name;
 	const struct row *rows;
 	unsigned n, holds;
+	bool boots;
 	/* Return END_NONE to go on, else how it ends, with @err set. */
 	enum txn_end (*alive)(const struct txn *t, const struct view *v, struct ls_err *err);
 	/* Whether going back would lose what can be had by going forward; may be NULL. */

@@ -365,6 +365,8 @@ void visit_judge(struct engine *e, const struct view *v)
 		return;
 	if (e->t->table->only_forward && e->t->table->only_forward(e->t, v))
 		end_never_back(e);
+	if (e->t->table->boots && !boot_check(e, v))
+		return;
 	if (!hold_check(e, v))
 		return;
 	while (judge_next(e, v))

@@ -146,6 +146,8 @@ struct vm_progress {
 	uint64_t downtime_ms, total_ms;
 };
 
+#define VM_BOOT_MS 180000 /* a guest whose agent has not answered by then has none any more */
+
 enum vm_agent {
 	AGENT_NONE, /* nobody answers on the channel, or there is no channel */
 	AGENT_QGA,  /* QEMU's guest agent: onlines CPUs, has no lock, no window */
@@ -182,6 +184,8 @@ enum {
  *
  * Guest side, as the agent said; @agent_answers tells whether it did this time:
  * @agent:       kind last seen; @agent_text: why it did not answer, in words
+ * @boots:       how many boots of the guest were noticed: another number, another kernel
+ * @booting:     it was reset, and its agent has not answered since
  * @guard:       whom the agent keeps from sysfs: "hold" ... "advisory"; empty: not known
  * @lock_txn:    who holds the hotplug lock; @window_txn: whose window is open
  * @epoch:       highest seen by the agent
@@ -216,6 +220,8 @@ struct vm {
 	enum vm_agent agent;
 	bool agent_answers;
 	char agent_text[160];
+	unsigned boots;
+	bool booting;
 	char guard[LS_NAME_BYTES];
 	char lock_txn[LS_TXN_BYTES];
 	char window_txn[LS_TXN_BYTES];

@@ -54,7 +54,7 @@ struct w_mem {
  * struct w_qemu - One QEMU, and the guest that is in it
  * @run:        VM_GONE: the process has ended
  * @ran:        it has run a guest since the test began
- * @boots_until: until then the guest only starts
+ * @boots_until: until then the guest only starts; @boots: how often it has
  * @lock:       transaction in the agent's hotplug lock; @lock_until: its lease
  * @window:     the same of the migration window; @forced: CPUs that it brought online
  */
@@ -72,6 +72,7 @@ struct w_qemu {
 	uint64_t lock_until, window_until;
 	bool forced[W_CPUS];
 	uint64_t boots_until;
+	unsigned boots;
 };
 
 /* What becomes of one reply. */

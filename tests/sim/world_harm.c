@@ -106,6 +106,7 @@ void world_reset(struct world *w, uint64_t boot_ms)
 	memset(q->forced, 0, sizeof(q->forced));
 	q->lock[0] = q->window[0] = '\0';
 	q->boots_until = w->now_ms + boot_ms;
+	q->boots++;
 	for (unsigned i = 0; i < W_MEMS; i++)
 		world_later(w, boot_ms,
 			    (struct later){

@@ -58,6 +58,8 @@ static void cpu_gone(struct world *w, const struct later *l)
 {
 	struct w_cpu *before = &w->before[SIDE_SRC].cpus[l->item];
 
+	if (!w->qemu[l->side].cpus[l->item].removing)
+		return; /* given twice; the slot may have another one by now */
 	w->qemu[l->side].cpus[l->item] = (struct w_cpu){ 0 };
 	if (before->removing) /* asked for before this transaction */
 		*before = (struct w_cpu){ 0 };
@@ -140,6 +142,8 @@ static void dimm_seen(struct world *w, const struct later *l)
 
 static void dimm_gone(struct world *w, const struct later *l)
 {
+	if (!w->qemu[l->side].mems[l->item].removing)
+		return; /* given twice */
 	world_happens(w, "%s is gone", w->qemu[l->side].mems[l->item].id);
 	w->qemu[l->side].mems[l->item].plugged = w->qemu[l->side].mems[l->item].removing = false;
 	w->qemu[l->side].mems[l->item].size = 0;

@@ -78,6 +78,9 @@ static void see_guest(const struct world *w, const struct w_qemu *q, struct vm *
 	vm->agent = w->agent;
 	vm->agent_answers = q->agent_up && q->run == VM_RUNNING && w->agent != AGENT_NONE;
 	vm->lease_ms = 10000;
+	vm->boots = q->boots;
+	vm->booting = q->boots && !vm->agent_answers && w->agent != AGENT_NONE &&
+		      w->now_ms < q->boots_until + 1000;
 	if (!vm->agent_answers)
 		return;
 	strcpy(vm->lock_txn, q->lock);

@@ -128,12 +128,34 @@ static void test_when_a_dimm_cannot_go_then_said_why(void **state)
 	assert_stays(&vm, "d7", -EINVAL, WORDS("no memory device \"d7\"", "vm0, d0"));
 	assert_stays(&vm, "-1", -EINVAL, WORDS("no memory device \"-1\""));
 	assert_stays(&vm, "vm0", -EINVAL, WORDS("vm0 is a virtio-mem device", "--device vm0 0M"));
-	vm.mems[1].unplug = TRI_YES;
-	assert_stays(&vm, "d0", -EBUSY, WORDS("d0", "asked for earlier"));
 	vm.mems[1].removable = false;
 	assert_stays(&vm, "d0", -EPERM, WORDS("d0", "there when the guest started"));
 	vm.n_mems = 0;
 	assert_stays(&vm, "d0", -EINVAL, WORDS("it has none"));
+	vm_done(&vm);
+}
+
+/* While the guest owes one, none is added; that one can be asked for again, and comes first. */
+static void test_when_a_dimm_is_owed_then_none_is_added_and_it_goes_first(void **state)
+{
+	struct vm vm = devices();
+	struct ls_err err = { 0 };
+	struct txn *t;
+
+	(void)state;
+	has_dimm(&vm, "d1", 1, 512 * MIB);
+	vm.mems[2].unplug = TRI_YES;
+	vm.mem_slots = 4;
+	assert_no_dimm(&vm, 128 * MIB, -EBUSY,
+		       WORDS("d1 was asked for earlier", "--remove-dimm d1"));
+	assert_refusal(plan_memory(&vm, "x", 4096 * MIB, &err, &t), -EBUSY, &err, WORDS("d1"));
+	assert_int_equal(plan_dimm_remove(&vm, "tx", "d1", &err, &t), 0);
+	txn_free(t);
+	vm.mems[0].size = vm.mems[0].requested = 0;
+	assert_int_equal(plan_memory(&vm, "tx", 1024 * MIB, &err, &t), 0);
+	assert_int_equal(t->n, 1);
+	assert_item(t, 0, 1, "d1", 0);
+	txn_free(t);
 	vm_done(&vm);
 }
 
@@ -185,6 +207,7 @@ int main(void)
 		cmocka_unit_test(test_when_the_backing_is_wrong_then_refused),
 		cmocka_unit_test(test_when_a_dimm_is_removed_then_only_that),
 		cmocka_unit_test(test_when_a_dimm_cannot_go_then_said_why),
+		cmocka_unit_test(test_when_a_dimm_is_owed_then_none_is_added_and_it_goes_first),
 		cmocka_unit_test(test_when_a_device_is_resized_then_only_that),
 		cmocka_unit_test(test_when_a_device_cannot_be_resized_then_said_what_can),
 	};

@@ -459,6 +459,80 @@ static void test_when_agent_says_too_little_then_not_believed_and_said(void **st
 	assert_non_null(strstr(seen.agent_text, "is missing"));
 }
 
+/* ---- boots --------------------------------------------------------------- */
+
+static int stop_waiting(sd_event_source *src, uint64_t now, void *arg)
+{
+	(void)src, (void)now;
+	*(bool *)arg = false;
+	return 0;
+}
+
+static void tell_reset(void)
+{
+	sd_event_source *timer = NULL;
+	bool waiting = true;
+
+	qmp_peer_event(qemu.peer, "RESET", NULL);
+	turn(&qemu, 0);
+	sd_event_add_time_relative(loop, &timer, CLOCK_MONOTONIC, FLUSH_MS * 1000, 1, stop_waiting,
+				   &waiting);
+	run_while(&waiting, qmp_now_ms() + HANG_MS);
+	sd_event_source_unref(timer);
+}
+
+/* From a reset on it boots, until its agent says something; what it is kept is not forgotten. */
+static void test_when_reset_then_it_boots_until_the_agent_answers(void **state)
+{
+	unsigned boots;
+
+	(void)state;
+	guest_says = STATUS("1", "", "");
+	look();
+	assert_false(seen.booting);
+	boots = seen.boots;
+	guest_says = NULL;
+	tell_reset();
+	look();
+	assert_true(seen.answers && seen.booting && !seen.agent_answers);
+	assert_int_equal(seen.agent, AGENT_LOCKSTEP);
+	assert_int_equal(seen.boots, boots + 1);
+	guest_says = STATUS("1", "", "");
+	look();
+	assert_true(seen.agent_answers && !seen.booting);
+	assert_int_equal(seen.boots, boots + 1);
+}
+
+/* kexec: no reset is told, but it is another boot. */
+static void test_when_the_boot_id_changes_then_another_boot(void **state)
+{
+	unsigned boots;
+
+	(void)state;
+	guest_says = STATUS("1", "", "");
+	look();
+	boots = seen.boots;
+	look();
+	assert_int_equal(seen.boots, boots);
+	guest_says = "{\"version\":1,\"agent\":\"a\",\"boot-id\":\"c\",\"machine\":\"x86_64\","
+		     "\"guard\":\"hold\",\"lock\":{\"held\":false},\"window\":{\"state\":"
+		     "\"closed\"},\"cpus\":[]}";
+	look();
+	assert_true(seen.agent_answers && !seen.booting);
+	assert_int_equal(seen.boots, boots + 1);
+}
+
+/* Where no agent was ever heard nobody could say when it is over. */
+static void test_when_reset_without_an_agent_then_not_waited_for(void **state)
+{
+	(void)state;
+	agent.closes = true;
+	look();
+	tell_reset();
+	look();
+	assert_false(seen.booting);
+}
+
 /* The guest is stopped after it was seen to run: its agent is not waited for. */
 static void test_when_stopped_in_a_look_then_the_agent_is_not_waited_for(void **state)
 {
@@ -784,6 +858,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(test_when_agent_is_of_another_age_then_what_is_known_counts),
 		test(test_when_agent_says_too_little_then_not_believed_and_said),
+		test(test_when_reset_then_it_boots_until_the_agent_answers),
+		test(test_when_the_boot_id_changes_then_another_boot),
+		test(test_when_reset_without_an_agent_then_not_waited_for),
 		test(test_when_stopped_in_a_look_then_the_agent_is_not_waited_for),
 		test(test_when_agent_hangs_up_then_not_hammered),
 		test(test_when_agent_is_not_waited_for_then_the_reason_is_kept),
