@@ -193,7 +193,7 @@ int ordeal_run(const char *argv0, const struct hostile *rows, bool agents)
 	table = rows;
 	of_agents = agents;
 	daemon_program(argv0, program, sizeof(program));
-	for (n_rows = 0; rows[n_rows].name && n_rows < ROWS_MAX; n_rows++)
+	for (n_rows = 0; n_rows < ROWS_MAX && rows[n_rows].name; n_rows++)
 		tests[n_rows] = (struct CMUnitTest){ .name = rows[n_rows].name,
 						     .test_func = test_row,
 						     .initial_state = (void *)&rows[n_rows] };

@@ -154,7 +154,7 @@ static void collect(struct job *job, struct sums *all)
 
 static void print_sums(uint64_t n, const struct sums *all)
 {
-	printf("# %llu seeds, %u transactions each, hash %016llx\n# ends:", (unsigned long long)n,
+	printf("# %llu seeds, %d transactions each, hash %016llx\n# ends:", (unsigned long long)n,
 	       LIFE_TXNS, (unsigned long long)all->hash);
 	for (unsigned i = 0; i < END_COUNT; i++)
 		printf(" %s %u%s", i ? txn_end_name((enum txn_end)i) : "not begun", all->ends[i],
@@ -183,7 +183,7 @@ static int many_seeds(uint64_t from, uint64_t to, unsigned n_jobs)
 	else
 		printf("no rule is broken by seeds %llu to %llu\n", (unsigned long long)from,
 		       (unsigned long long)to);
-	printf("%sok 2 - each of %u cells was struck at least %u times: least %u\n",
+	printf("%sok 2 - each of %u cells was struck at least %d times: least %u\n",
 	       least >= LEAST ? "" : "not ", cover_cells(), LEAST, least);
 	if (all.broken)
 		run_seed(all.broken, false); /* again, with its story */

@@ -49,7 +49,7 @@ static void print_parts(FILE *f, char **part, size_t n)
 
 static void print_object(FILE *f, struct json_object *o)
 {
-	char *part[PARTS_MAX];
+	char *part[PARTS_MAX] = { 0 };
 	size_t n = 0;
 
 	json_object_object_foreach (o, key, member) {
@@ -64,7 +64,7 @@ static void print_object(FILE *f, struct json_object *o)
 
 static void print_list(FILE *f, struct json_object *list)
 {
-	char *part[PARTS_MAX];
+	char *part[PARTS_MAX] = { 0 };
 	size_t n = json_object_array_length(list);
 
 	assert_true(n < PARTS_MAX);
