@@ -7,6 +7,7 @@
  * lead to is its row below: one that may lead to nothing must leave no trace in the end.
  */
 #include "life.h"
+#include "where.h"
 
 #include "../../coordinator/core/table.h"
 
@@ -194,6 +195,12 @@ static void lazy(struct life *l)
 	world_happens(l->w, "the guest takes no more memory, and gives none");
 }
 
+static void broken(struct life *l)
+{
+	l->w->broken = draw_below(&l->plan, 256);
+	world_happens(l->w, "some CPUs do not come online: mask %#x", l->w->broken);
+}
+
 static void migration_fails(struct life *l)
 {
 	world_migration_fails(l->w);
@@ -204,75 +211,9 @@ static void continued(struct life *l)
 	world_source_continued(l->w);
 }
 
-/* ---- where it can ---------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------ */
 
 typedef const char *(*cannot_fn)(const struct op *op, unsigned row);
-
-static const struct row *row_of(const struct op *op, unsigned row)
-{
-	return row < op->table->n ? &op->table->rows[row] : NULL;
-}
-
-static enum verb verb_of(const struct op *op, const struct row *r)
-{
-	return op->removes && r->mark != MARK_HOLD ? r->down : r->up;
-}
-
-static const char *anywhere(const struct op *op, unsigned row)
-{
-	const struct row *r = row_of(op, row);
-
-	return r && !strcmp(r->name, "dst:check") ? "c: decided from the look before it" : NULL;
-}
-
-static const char *where_asked(const struct op *op, unsigned row)
-{
-	const struct row *r = row_of(op, row);
-
-	return r && verb_of(op, r) != VERB_NONE ? NULL : "a: nothing is asked there";
-}
-
-static const char *where_written(const struct op *op, unsigned row)
-{
-	const struct row *r = row_of(op, row);
-
-	if (row == ROW_LAST(op))
-		return NULL;
-	if (r && r->mark == MARK_HOLD && !r->journalled)
-		return "h: such a hold is not on record";
-	return where_asked(op, row);
-}
-
-static const char *where_looked(const struct op *op, unsigned row)
-{
-	return row == ROW_LAST(op) ? "l: no look follows" : anywhere(op, row);
-}
-
-static const char *before_end(const struct op *op, unsigned row)
-{
-	return row == ROW_LAST(op) ? "e: the end is decided by then" : anywhere(op, row);
-}
-
-static const char *in_a_move(const struct op *op, unsigned row)
-{
-	return op->table == &table_migrate ? anywhere(op, row) : "m: there is one QEMU only";
-}
-
-static const char *asks_for_devices(const struct op *op, unsigned row)
-{
-	if (!op->removes)
-		return "g: the guest is asked for no device";
-	return before_end(op, row);
-}
-
-static const char *asks_for_memory(const struct op *op, unsigned row)
-{
-	if (op->table != &table_memory && op->table != &table_balloon)
-		return "v: no virtio-mem device and no balloon is meant";
-	return before_end(op, row);
-}
-
-/* ---- all of them ------------------------------------------------------------ */
 
 enum moment { AT_ASK, AT_WRITE, AT_LOOK, AT_ANY };
 
@@ -323,6 +264,7 @@ static const struct fault faults[] = {
 	{ "guest slow",        AT_ANY,   asks_for_devices, slow,            MAY_PEND },
 	{ "guest gives some",  AT_ANY,   asks_for_devices, gives_some,      UNDO | MAY_STICK },
 	{ "guest lazy",        AT_ANY,   asks_for_memory,  lazy,            MAY_UNDO | MAY_STICK },
+	{ "CPUs broken",       AT_ANY,   brings_online,    broken,          UNDO | MAY_STICK },
 	{ "migration fails",   AT_ANY,   in_a_move,        migration_fails, MAY_UNDO },
 	{ "source continued",  AT_ANY,   in_a_move,        continued,       MAY_UNDO | MAY_STICK },
 };

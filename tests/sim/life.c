@@ -134,7 +134,7 @@ static void calm(struct life *l)
 	w->no_hints = w->stranger = w->kept_a_hold = w->unrecorded = false;
 	w->crash_now = w->write_now = w->keep = false;
 	w->reply_now = REPLY_GOOD;
-	w->lazy = w->look_ms = 0;
+	w->lazy = w->look_ms = w->broken = 0;
 	memset(w->silent_until, 0, sizeof(w->silent_until));
 	memset(w->killed, 0, sizeof(w->killed));
 	memset(w->touched, 0, sizeof(w->touched));
@@ -213,6 +213,7 @@ static void one(struct life *l, unsigned number, struct cell cell)
 	l->op = cell.op;
 	draw_strikes(l, cell);
 	chapter(l, number);
+	l->w->best_effort = l->op < OP_FILL && draw_chance(&l->plan, 15);
 	ops[l->op].prepare(l);
 	make_it_wait(l, cell);
 	r = ops[l->op].wish(l, &err);

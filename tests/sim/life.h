@@ -3,10 +3,14 @@
  * A life: one guest, and what is wanted of it, one transaction after the other, all of it
  * drawn from one seed. What every file of the simulation shares.
  *
- *	draw.h     chance			ops.c     operations: what is wanted, and a guest to
- *want it of story.c    the two columns		faults.c  what goes wrong, and when judge.c    the
- *rules at an end		cover.c   rows x faults: how often each was there life.c     draws
- *and runs a life	sim.c     the program
+ *	ops.c    what can be wanted, and a guest to want it of
+ *	faults.c what goes wrong, and when
+ *	where.c  the rows in which it can
+ *	life.c   draws and runs a life
+ *	judge.c  the rules at the end of a transaction
+ *	cover.c  rows x faults: how often each was there
+ *	story.c  the two columns
+ *	sim.c    the program
  */
 #ifndef SIM_LIFE_H
 #define SIM_LIFE_H
