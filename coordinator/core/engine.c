@@ -140,6 +140,7 @@ static void on_reply(struct engine *e, const struct event *ev)
 		return;
 	}
 	e->visit.replied = *err;
+	e->visit.named = ev->n_bad;
 	for (unsigned i = 0; i < ev->n_bad; i++)
 		e->failed[ev->bad[i].item] = ev->bad[i].err;
 	if (not_tried(e, err)) {

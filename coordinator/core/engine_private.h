@@ -47,6 +47,7 @@ enum phase {
  * @recorded:  its record is written
  * @asked:     its verb was asked, on connections that still stand
  * @replied:   the reply's error, code 0 if it was good
+ * @named:     how many items the reply's error was about; 0: it named none
  * @seen:      sum of the levels when it was asked, to notice a change
  * @since_ms:  when it began; @limit_ms: when it has failed; 0 never
  * @unseen:    who did not answer the last look, and the row needs that; NULL: nobody
@@ -62,6 +63,7 @@ struct visit {
 	bool first, recorded, asked;
 	unsigned entered_was;
 	struct ls_err replied;
+	unsigned named;
 	uint64_t seen;
 	const char *unseen;
 	uint64_t since_ms, limit_ms, silent_ms, again_ms;

@@ -51,12 +51,22 @@ static bool to_be_sure(const struct engine *e, unsigned item)
 	       e->level[item] != e->t->items[item].goal;
 }
 
+/* What was said to be wrong with an item that is where it should be by now is not wrong. */
+static void forgive(struct engine *e, unsigned item)
+{
+	if (!e->visit.named || !e->failed[item].code)
+		return;
+	e->failed[item].code = 0;
+	if (--e->visit.named == 0)
+		e->visit.replied.code = 0;
+}
+
 /* Fill in what is still to do in the row, and a sum that changes when anything in it does. */
 static void measure(struct engine *e, const struct view *v)
 {
 	const struct row *r = engine_row(e);
 	unsigned n = e->visit.hold ? 1 : e->t->n;
-	bool up = e->visit.dir == STEP_UP;
+	bool up = e->visit.dir == STEP_UP, undone;
 
 	e->sum = 0;
 	e->undone = e->n_todo = 0;
@@ -69,13 +79,13 @@ static void measure(struct engine *e, const struct view *v)
 		e->sum = e->sum * 31 + is * 2 + ready;
 		if (want == LEVEL_ALL)
 			continue;
-		if (up ? is < want : is > want)
-			e->undone++;
-		else if (to_be_sure(e, i))
-			ready = 1; /* what is to be taken back may not even show yet */
-		else
+		undone = up ? is < want : is > want;
+		e->undone += undone;
+		if (!undone)
+			forgive(e, i);
+		if (!undone && !to_be_sure(e, i))
 			continue;
-		if (ready)
+		if (ready || !undone) /* what is to be taken back may not even show yet */
 			e->todo[e->n_todo++] = i;
 	}
 }

@@ -97,7 +97,7 @@ static int cpu_add(struct world *w, enum side side, unsigned item)
 	unsigned slot = (unsigned)item_of(w, item)->slot;
 
 	if (c->plugged)
-		return strcmp(c->id, item_of(w, item)->id) ? -EEXIST : 0;
+		return -EEXIST;
 	*c = (struct w_cpu){ .plugged = true };
 	snprintf(c->id, sizeof(c->id), "%s", item_of(w, item)->id);
 	world_later(w, SEEN_MS + 7 * slot,
@@ -110,9 +110,7 @@ static int cpu_del(struct world *w, enum side side, unsigned item)
 	struct w_cpu *c = cpu_of(w, side, item);
 	unsigned slot = (unsigned)item_of(w, item)->slot;
 
-	if (!c->plugged)
-		return 0;
-	if (strcmp(c->id, item_of(w, item)->id))
+	if (!c->plugged || strcmp(c->id, item_of(w, item)->id))
 		return -ENOENT;
 	c->refused = false;
 	c->removing = true;
@@ -181,7 +179,7 @@ static int backend_add(struct world *w, enum side side, const struct item *it)
 	unsigned i = 0;
 
 	if (world_mem(w, side, it->id))
-		return 0;
+		return -EEXIST;
 	while (i < W_MEMS && q->mems[i].exists)
 		i++;
 	if (i == W_MEMS)
@@ -198,7 +196,7 @@ static int dimm_add(struct world *w, enum side side, const struct item *it, stru
 	if (!m)
 		return -ENOENT;
 	if (m->plugged)
-		return 0;
+		return -EEXIST;
 	m->plugged = true;
 	m->slot = it->slot;
 	m->size = m->requested = m->max;
@@ -214,7 +212,7 @@ static int dimm_add(struct world *w, enum side side, const struct item *it, stru
 static int dimm_del(struct world *w, enum side side, struct w_mem *m)
 {
 	if (!m || !m->plugged)
-		return 0;
+		return -ENOENT;
 	m->refused = false;
 	m->removing = true;
 	if (mood_of(w, m->mood) != GUEST_SILENT)
@@ -228,10 +226,11 @@ static int dimm_del(struct world *w, enum side side, struct w_mem *m)
 
 static int backend_del(struct w_mem *m)
 {
-	if (m && m->plugged)
+	if (!m)
+		return -ENOENT;
+	if (m->plugged)
 		return -EBUSY;
-	if (m)
-		m->exists = false;
+	m->exists = false;
 	return 0;
 }
 
@@ -256,8 +255,8 @@ static int claim(struct world *w, struct w_qemu *q, bool up)
 {
 	if (q->run == VM_GONE)
 		return up ? -EPIPE : 0;
-	if (q->claim[0] && strcmp(q->claim, w->t->id))
-		return -EEXIST;
+	if (q->claim[0] && (up || strcmp(q->claim, w->t->id)))
+		return -EEXIST; /* its own, too: QEMU knows no more than the object's name */
 	snprintf(q->claim, sizeof(q->claim), "%s", up ? w->t->id : "");
 	return 0;
 }
@@ -330,7 +329,7 @@ int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, ui
 	case VERB_CPU_OFFLINE:
 	case VERB_MEM_ONLINE:
 	case VERB_MEM_OFFLINE:
-		return guest_ask(w, verb, side, item, level);
+		return world_guest_ask(w, verb, side, item, level);
 	default:
 		return migration_ask(w, verb, side);
 	}
