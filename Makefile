@@ -127,6 +127,11 @@ $(B)/sim: $(call obj,$(wildcard tests/sim/*.c) $(CORE_SRC))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^
 
+$(B)/dialogues: $(call obj,$(wildcard tests/dialogues/*.c tests/sim/world*.c) $(COORD_SRC) $(CORE_SRC)) \
+		$(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST))
+
 unit-build: $(UNIT)
 unit: $(if $(T),$(B)/unit/$(T),$(UNIT))
 	$(Q)for t in $^; do $$t || exit 1; done

@@ -172,6 +172,7 @@ enum txn_end world_run(struct world *w)
 				   (unsigned long long)(w->now_ms - began_ms));
 	}
 	end = w->over ? w->t->end : END_NONE;
+	w->code = end == END_DONE || end == END_NONE ? 0 : w->t->reason.code;
 	world_bury(w);
 	return end;
 }

@@ -155,6 +155,7 @@ struct w_seams {
  * What it keeps:
  * @disk:        the record that a restart finds; empty none
  * @actions, @asks, @writes: how many there were
+ * @code:        of the last end's reason
  * @kept_a_hold: a fault kept one from being given back; @unrecorded: a record from disk
  * @stranger:    somebody else has continued the source
  * @touched:     CPUs that the guest's user has switched himself
@@ -195,6 +196,7 @@ struct world {
 	char disk[TXN_RECORD_MAX], writing[TXN_RECORD_MAX];
 	bool written_ahead;
 	unsigned actions, asks, writes, most, steps;
+	int code;
 	bool kept_a_hold, unrecorded, stranger, killed[SIDE_COUNT], touched[W_CPUS];
 	size_t trace_len;
 	char trace[16384];
@@ -328,7 +330,7 @@ void world_forget_view(struct view *v);
 void world_later(struct world *w, uint64_t in_ms, struct later l);
 void world_changed(struct world *w);
 int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
-int guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
+int world_guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
 void guest_drops_window(struct w_qemu *q);
 int migration_ask(struct world *w, enum verb verb, enum side side);
 void guest_follows_balloon(struct world *w, const struct later *l);

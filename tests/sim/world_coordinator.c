@@ -259,9 +259,9 @@ static void end_leases(struct world *w, const struct later *l)
 		struct w_qemu *q = &w->qemu[side];
 
 		if (q->lock_until <= w->now_ms)
-			guest_ask(w, VERB_GUEST_UNLOCK, (enum side)side, 0, 0);
+			world_guest_ask(w, VERB_GUEST_UNLOCK, (enum side)side, 0, 0);
 		if (q->window_until <= w->now_ms)
-			guest_ask(w, VERB_WINDOW_CLOSE, (enum side)side, 0, 0);
+			world_guest_ask(w, VERB_WINDOW_CLOSE, (enum side)side, 0, 0);
 		again |= q->run != VM_GONE && ((q->lock[0] && q->lock_until != UINT64_MAX) ||
 					       (q->window[0] && q->window_until != UINT64_MAX));
 	}

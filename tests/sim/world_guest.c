@@ -214,7 +214,7 @@ static int window_close(struct world *w, struct w_qemu *q)
 	return 0;
 }
 
-int guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level)
+int world_guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level)
 {
 	struct w_qemu *q = &w->qemu[side];
 
