@@ -183,7 +183,7 @@ void effort_left_pending(struct engine *e, const struct view *v)
 
 enum txn_end effort_end(const struct txn *t, enum txn_end end)
 {
-	if (!t->walk.rollback || t->partial ? count(t, ITEM_PENDING) : 0)
+	if (count(t, ITEM_PENDING)) /* whatever became of the others: it may still go */
 		return END_PENDING;
 	return t->partial ? END_PARTIAL : end;
 }

@@ -146,6 +146,26 @@ static void test_when_asked_for_what_has_just_gone_then_that_is_no_failure(void 
 		lose_the_lock(ms);
 }
 
+/* Best effort: one vCPU may still go; taken back after a crash, the others are, and it is said. */
+static void test_when_taken_back_with_one_that_may_still_go_then_pending(void **state)
+{
+	struct world *w = world_with(&scenarios[UNPLUG_CPUS]);
+
+	(void)state;
+	w->best_effort = true;
+	w->qemu[SIDE_SRC].cpus[2].mood = GUEST_SILENT;
+	world_wish(w, &scenarios[UNPLUG_CPUS]);
+	wait_for(w, "going on without");
+	wait_for(w, "guest:lock     unlock");
+	w->crash_now = true;
+	w->keep = true;
+	assert_end(w, END_NONE);
+	assert_true(world_restart(w, true));
+	assert_end(w, END_PENDING);
+	assert_true(w->qemu[SIDE_SRC].cpus[3].device);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +175,7 @@ int main(void)
 		cmocka_unit_test(test_when_the_agent_is_away_then_nothing_counts_as_offline),
 		cmocka_unit_test(test_when_the_agent_is_away_on_the_way_back_then_asked_again),
 		cmocka_unit_test(test_when_asked_for_what_has_just_gone_then_that_is_no_failure),
+		cmocka_unit_test(test_when_taken_back_with_one_that_may_still_go_then_pending),
 		cmocka_unit_test(test_when_the_agent_never_returns_then_what_was_plugged_goes),
 	};
 
