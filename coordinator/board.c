@@ -128,6 +128,7 @@ void board_each(struct board *b, void (*fn)(void *arg, const struct seen *s), vo
 {
 	struct board_guest *g;
 
+	/* cppcheck-suppress unknownMacro */
 	cds_list_for_each_entry_rcu(g, &b->guests, node) fn(arg, board_seen(g));
 }
 

@@ -68,7 +68,7 @@ lint: deps-lint
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=tests/lint/cppcheck-suppressions \
 		-j$(shell nproc) --cppcheck-build-dir=$(shell mkdir -p $(B)/cppcheck && echo $(B)/cppcheck) \
-		-D_GNU_SOURCE -D'cds_list_for_each_entry_rcu(p,h,m)=for (;;)' -Iinclude $(C_FILES)
+		-D_GNU_SOURCE -Iinclude $(C_FILES)
 	$(Q)printf '%s\n' $(C_FILES) | xargs -P$(shell nproc) -n4 sh -c 'exec clang-tidy --quiet \
 		--warnings-as-errors="*" -extra-arg=-Wno-unknown-warning-option "$$@" -- $(TIDY_FLAGS)' \
 		clang-tidy 2>$(B)/clang-tidy.log
