@@ -239,7 +239,7 @@ static void show_unknown(FILE *f, const struct vm *vm)
 
 void show_now(FILE *f, const char *name, const struct vm *vm, enum wish_kind kind)
 {
-	bool vcpus = kind == WISH_VCPUS || kind == WISH_CPU_ONLINE || kind == WISH_CPU_OFFLINE;
+	bool vcpus = wish_is_of_cpus(kind);
 	char size[32], online[32];
 
 	if (kind == WISH_BALLOON) {

@@ -55,6 +55,11 @@ enum wish_kind wish_kind_of(enum txn_op op)
 	}
 }
 
+bool wish_is_of_cpus(enum wish_kind kind)
+{
+	return kind == WISH_VCPUS || kinds[kind].named;
+}
+
 const char *wish_verb(enum wish_kind kind)
 {
 	return kinds[kind].verb;

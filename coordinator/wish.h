@@ -85,6 +85,9 @@ void wish_to_json(const struct wish *w, struct json_object *args);
 /* What a transaction is about, when nobody knows the wish any more. */
 enum wish_kind wish_kind_of(enum txn_op op);
 
+/* Whether it is about vCPUs, by count, slot or number; else it is about memory. */
+bool wish_is_of_cpus(enum wish_kind kind);
+
 /* The daemon's verb: "vcpus", "memory". */
 const char *wish_verb(enum wish_kind kind);
 

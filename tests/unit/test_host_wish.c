@@ -58,6 +58,16 @@ static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
 	}
 }
 
+/* What is said afterwards is about what was asked for. */
+static void test_when_it_names_slots_or_cpus_then_it_is_of_cpus(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < WISH_COUNT; kind++)
+		assert_int_equal(wish_is_of_cpus((enum wish_kind)kind),
+				 kind == WISH_VCPUS || kind == WISH_PLUG || kind == WISH_UNPLUG ||
+					 kind == WISH_CPU_ONLINE || kind == WISH_CPU_OFFLINE);
+}
+
 static void test_when_told_then_in_the_units_of_people(void **state)
 {
 	char text[WISH_TEXT_BYTES];
@@ -168,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_when_sent_as_json_then_the_same_wish_arrives),
+		cmocka_unit_test(test_when_it_names_slots_or_cpus_then_it_is_of_cpus),
 		cmocka_unit_test(test_when_told_then_in_the_units_of_people),
 		cmocka_unit_test(test_when_numbers_are_typed_then_lists_and_ranges),
 		cmocka_unit_test(test_when_no_guest_runs_here_then_refused),
