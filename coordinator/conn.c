@@ -7,6 +7,17 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
+
+#define REST_US 10000 /* at least: a rest for each turn would cost more than it saves */
+
+static uint64_t clock_us(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
 
 void conn_init(struct conn *c, sd_event *loop, const char *address,
 	       const struct qmp_options *options, const struct conn_ops *ops, void *arg)
@@ -17,12 +28,15 @@ void conn_init(struct conn *c, sd_event *loop, const char *address,
 	c->options = *options;
 	c->ops = ops;
 	c->arg = arg;
+	c->budget_us = CONN_BURST_US;
+	c->refilled_us = clock_us(CLOCK_MONOTONIC);
 }
 
 void conn_drop(struct conn *c)
 {
 	c->io = sd_event_source_unref(c->io);
 	c->kick = sd_event_source_unref(c->kick);
+	c->rest = sd_event_source_disable_unref(c->rest);
 	qmp_close(c->q);
 	c->q = NULL;
 	c->is_ready = false;
@@ -69,12 +83,46 @@ static void dispatch(struct conn *c, short revents)
 		watch(c);
 }
 
-static int on_io(sd_event_source *s, int fd, uint32_t revents, void *arg)
+/* ---- the budget ------------------------------------------------------------- */
+
+static int on_rested(sd_event_source *s, uint64_t now, void *arg)
 {
-	(void)s, (void)fd;
-	dispatch(arg, (short)revents);
+	struct conn *c = arg;
+
+	(void)s, (void)now;
+	c->rest = sd_event_source_unref(c->rest);
+	sd_event_source_set_enabled(c->io, SD_EVENT_ON);
 	return 0;
 }
+
+static void spend(struct conn *c, uint64_t us)
+{
+	uint64_t now_us = clock_us(CLOCK_MONOTONIC);
+
+	c->budget_us += (int64_t)((now_us - c->refilled_us) / CONN_SHARE);
+	c->refilled_us = now_us;
+	if (c->budget_us > CONN_BURST_US)
+		c->budget_us = CONN_BURST_US;
+	c->budget_us -= (int64_t)us;
+	if (c->budget_us > 0 || !c->io || c->rest)
+		return;
+	if (sd_event_add_time_relative(c->loop, &c->rest, CLOCK_MONOTONIC,
+				       (uint64_t)-c->budget_us * CONN_SHARE + REST_US, 1000,
+				       on_rested, c) >= 0)
+		sd_event_source_set_enabled(c->io, SD_EVENT_OFF);
+}
+
+static int on_io(sd_event_source *s, int fd, uint32_t revents, void *arg)
+{
+	uint64_t from_us = clock_us(CLOCK_THREAD_CPUTIME_ID);
+
+	(void)s, (void)fd;
+	dispatch(arg, (short)revents);
+	spend(arg, clock_us(CLOCK_THREAD_CPUTIME_ID) - from_us);
+	return 0;
+}
+
+/* ---- opening ------------------------------------------------------------------ */
 
 /* Also right after opening: an abstract or fd: connection is ready to go on at once. */
 static int on_kick(sd_event_source *s, void *arg)

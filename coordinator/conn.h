@@ -2,6 +2,11 @@
 /*
  * A libqmp connection on an sd-event loop: monitors and agents alike.
  *
+ * A loop has a thousand of them, and any may say as much as it likes. So each has a budget of
+ * processor time, for what it says and what comes of that: who has used it up is not
+ * listened to until there is some again. That bounds what a flood costs others, whatever it
+ * is made of; a connection that is merely busy does not come near it.
+ *
  * It is opened again at every conn_want() after it was lost; nothing here decides
  * what a loss means.
  */
@@ -12,6 +17,9 @@
 #include <systemd/sd-event.h>
 
 #include <qmp.h>
+
+#define CONN_BURST_US 50000 /* of processor time, at once */
+#define CONN_SHARE    25    /* one part in so many, always */
 
 /**
  * struct conn_ops - Who hears of what
@@ -30,6 +38,7 @@ struct conn_ops {
  * @q:       NULL while there is none
  * @last:    why there is none
  * @opened:  how often one was opened
+ * @budget_us: left of it, as of @refilled_us; it outlives a connection; @rest: until there is more
  */
 struct conn {
 	sd_event *loop;
@@ -40,7 +49,9 @@ struct conn {
 	struct qmp *q;
 	struct ls_err last;
 	unsigned opened;
-	sd_event_source *io, *kick;
+	int64_t budget_us;
+	uint64_t refilled_us;
+	sd_event_source *io, *kick, *rest;
 	bool is_ready;
 };
 
