@@ -87,11 +87,11 @@ bench: $(BENCH) all
 	$(Q)for b in $(BENCH) tests/bench/agent_expedite; do $$b || exit 1; done
 $(B)/bench/bench_agent_lock: $(call obj,guest-agent/memlock.c guest-agent/lock.c)
 $(B)/bench/bench_store: $(call obj,$(STORE_SRC))
-$(B)/bench/bench_daemon: $(call obj,$(FLEET_SRC)) | $(B)/lockstepd
+$(B)/bench/bench_daemon $(B)/bench/bench_hostile: $(call obj,$(FLEET_SRC)) | $(B)/lockstepd
 $(B)/bench/%: $(B)/tests/bench/%.o $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $(filter %.o,$^) $(LIBQMP) $(call pc,--libs,$(PKGS)) \
-		$(if $(filter bench_store bench_daemon,$*),$(call pc,--libs,$(HOST) $(DAEMON)))
+		$(if $(filter bench_store bench_daemon bench_hostile,$*),$(call pc,--libs,$(HOST) $(DAEMON)))
 
 FUZZ_S  ?= 30
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
