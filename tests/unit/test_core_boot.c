@@ -113,6 +113,25 @@ static void test_when_cancelled_while_it_boots_then_at_once(void **state)
 	world_free(w);
 }
 
+/* The walk stands at its first row again, and what lies behind that is taken back, too. */
+static void test_when_cancelled_after_a_boot_then_all_of_it_is_taken_back(void **state)
+{
+	const struct scenario *s = &scenarios[ADD_DIMM];
+	struct world *w = world_with(s);
+
+	(void)state;
+	world_wish(w, s);
+	wait_for(w, "memory-online");
+	world_reset(w, 500);
+	wait_for(w, "taking it again");
+	world_event(w, (struct event){ .kind = EV_CANCEL, .now_ms = w->now_ms });
+	world_drain(w);
+	assert_end(w, END_UNDONE);
+	assert_said(w, "device_del dimm");
+	assert_all_is_before(w);
+	world_free(w);
+}
+
 /* It resets for ever: it is begun again so often, and then no more. */
 static void test_when_reset_again_and_again_then_an_end_comes(void **state)
 {
@@ -138,6 +157,7 @@ int main(void)
 		cmocka_unit_test(test_when_wished_while_it_boots_then_the_agent_is_waited_for),
 		cmocka_unit_test(test_when_the_agent_never_comes_then_an_end_does),
 		cmocka_unit_test(test_when_cancelled_while_it_boots_then_at_once),
+		cmocka_unit_test(test_when_cancelled_after_a_boot_then_all_of_it_is_taken_back),
 		cmocka_unit_test(test_when_reset_again_and_again_then_an_end_comes),
 	};
 
