@@ -24,8 +24,8 @@
 #include "paint.h"
 #include "report.h"
 
-#define OPEN_MS	   5000
-#define ANSWER_MS  5000 /* for what the daemon knows already */
+#define OPEN_MS	   20000 /* its socket may be there before it is: systemd begins it then */
+#define ANSWER_MS  5000	 /* for what the daemon knows already */
 #define DOCTOR_MS  (HV_DOCTOR_MS + 2 * (HV_LOOK_MS + HV_AGENT_MS) + ANSWER_MS)
 #define WRITTEN_MS 20000 /* for what it has to write down, or to read */
 
@@ -64,6 +64,11 @@ int client_open(const struct cli *cli, struct qmp **ret_q)
 	*ret_q = NULL;
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		return XC_OK;
+	if (r == -EBUSY)
+		ls_err_set(&err, r,
+			   "%.120s: no greeting within %d s: does it stand still, or not start? "
+			   "systemctl status lockstepd",
+			   socket_path(), OPEN_MS / 1000);
 	return failed(cli, &err);
 }
 
