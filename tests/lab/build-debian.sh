@@ -9,7 +9,7 @@
 #
 # An initrd is the unpacked Debian, kept until `make clean`, and behind it what is ours:
 # modules, the lab's console, and the agent with the files of examples/guest where their own
-# heads say that they belong.
+# heads say that they belong; and lockstepd with those of examples/host, for who tries its units.
 
 debian_packages() {
 	awk '$1 == "debian" { print $2 }' "$top/mk/packages"
@@ -66,6 +66,7 @@ debian_systemd() { # DIR: switches of systemd, and its console
 	ln -s /dev/null "$units/serial-getty@ttyS0.service"
 	printf '[Manager]\nShowStatus=no\n' >"$1/etc/systemd/system.conf"
 	install -m 644 "$top/examples/guest/lockstep-agent.service" "$units"
+	install -m 644 "$top"/examples/host/lockstepd.* "$units"
 	install -m 644 "$top/examples/guest/90-lockstep.rules" "$1/etc/udev/rules.d"
 	ln -s /lib/systemd/systemd "$1/init"
 }
@@ -97,7 +98,8 @@ debian_ours() { # INIT KERNEL_DIR RELEASE
 	root=$(mktemp -d "$lab/root.XXXXXX")
 	install -D -m 755 "$here/console" "$root/etc/console"
 	install -D -m 755 "$build/lockstep-agent" "$root/usr/local/sbin/lockstep-agent"
-	install -D -m 755 "$build/examples/qmp-status" "$root/usr/local/bin/qmp-status"
+	install -m 755 "$build/lockstepd" "$root/usr/local/sbin"
+	install -D -m 755 -t "$root/usr/local/bin" "$build/examples/qmp-status" "$build/lockstep"
 	install -m 755 "$here/debian/qmp-monitor" "$root/usr/local/bin"
 	install -D -m 644 -t "$root/usr/share/doc/lockstep/guest" "$top"/examples/guest/*
 	install -D -m 755 -t "$root/usr/share/doc/lockstep/hooks" "$top"/examples/hooks/*
@@ -108,10 +110,12 @@ debian_ours() { # INIT KERNEL_DIR RELEASE
 }
 
 debian_initrd() { # INIT KERNEL_DIR RELEASE
-	local root key
+	local root key program
 
 	[ "$kind" = 6.1 ] || die "the Debian guest has Debian's own kernel, 6.1, not $kind"
-	[ -x "$build/lockstep-agent" ] || die "$build/lockstep-agent has not been built"
+	for program in lockstep lockstepd lockstep-agent; do
+		[ -x "$build/$program" ] || die "$build/$program has not been built"
+	done
 	key=$(sum "$here/build-debian.sh" "$top/mk/packages")
 	if ! fresh "$lab/debian.key" "$key"; then
 		root=$(mktemp -d "$lab/root.XXXXXX")
@@ -120,7 +124,7 @@ debian_initrd() { # INIT KERNEL_DIR RELEASE
 		rm -rf "$root"
 		echo "$key" >"$lab/debian.key"
 	fi
-	key=$3-$(sum "$build/lockstep-agent" "$build/examples/qmp-status" "$here/modules" "$here/console" "$here"/debian/* \
+	key=$3-$(sum "$build"/lockstep{,d,-agent} "$top"/examples/host/lockstepd.* "$build/examples/qmp-status" "$here/modules" "$here/console" "$here"/debian/* \
 		"$top"/examples/guest/* "$top"/examples/hooks/* "$here/build-debian.sh")
 	if ! fresh "$lab/$1.key" "$key"; then
 		debian_ours "$1" "$2" "$3"
