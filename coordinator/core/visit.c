@@ -307,6 +307,19 @@ static bool not_done(struct engine *e, const struct view *v)
 	return false;
 }
 
+/*
+ * On record that the guest would be asked, and then the coordinator died: nobody knows
+ * whether it was. What is not taken back because the guest may give it has to be asked for.
+ */
+static bool perhaps_not_asked(const struct engine *e)
+{
+	const struct txn *t = e->t;
+
+	return t->loaded && !t->walk.rollback && t->walk.dir == STEP_DOWN && !e->visit.hold &&
+	       engine_row(e)->mark == MARK_PENDS && row_entered(e, e->visit.row) && e->undone &&
+	       !e->visit.unseen && !e->visit.asked && !e->visit.late;
+}
+
 static bool judge_row(struct engine *e, const struct view *v)
 {
 	const struct row *r = engine_row(e);
@@ -324,7 +337,7 @@ static bool judge_row(struct engine *e, const struct view *v)
 	}
 	measure(e, v);
 	/* What is to be taken back needs the holds as much as going on does. */
-	if (e->cancelled && !(e->visit.hold && e->t->entered))
+	if (e->cancelled && !(e->visit.hold && e->t->entered) && !perhaps_not_asked(e))
 		return end_cancel(e);
 	if (e->visit.unseen)
 		return not_seen(e, v);

@@ -291,6 +291,33 @@ static void test_when_any_undo_fails_then_stuck_and_nothing_held(void **state)
 	print_message("# %zu undos failed\n", sizeof(pairs) / sizeof(pairs[0]));
 }
 
+/*
+ * The coordinator dies between the record of an unplug and the request. Taken back, the guest
+ * may have been asked, so it is: else it would be pending, and nobody would ever give it.
+ */
+static void test_when_dead_before_the_request_then_asked_before_it_pends(void **state)
+{
+	const struct scenario *s = &scenarios[UNPLUG_CPUS];
+	enum txn_end end = END_NONE;
+	unsigned pending = 0;
+	struct world *w;
+
+	(void)state;
+	for (unsigned at = 1; end == END_NONE; at++) {
+		w = world_with(s);
+		w->crash_at = at;
+		world_wish(w, s);
+		end = world_run(w);
+		world_wait(w, 10000);
+		if (end == END_NONE && world_restart(w, true) && world_run(w) == END_PENDING) {
+			assert_true(times(w, "device_del") > 0);
+			pending++;
+		}
+		world_free(w);
+	}
+	assert_true(pending > 0);
+}
+
 /* What is stuck is taken up from its last record, with the trouble gone. */
 static void takes_up(int which, enum verb row, enum verb undo, bool back)
 {
@@ -508,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_when_any_row_fails_then_all_is_as_before),
 		cmocka_unit_test(test_when_any_undo_fails_then_stuck_and_nothing_held),
 		cmocka_unit_test(test_when_stuck_then_taken_up_either_way),
+		cmocka_unit_test(test_when_dead_before_the_request_then_asked_before_it_pends),
 		cmocka_unit_test(test_when_an_undo_fails_then_it_stops_there),
 		cmocka_unit_test(test_when_the_guest_is_silent_then_pending),
 		cmocka_unit_test(test_when_cancelled_while_the_guest_thinks_then_pending),
