@@ -32,7 +32,8 @@ struct store {
 	struct jobs waiting, answered;
 	bool closing;
 	bool ended; /* the thread has nothing more to do */
-	bool left;  /* to the thread, which ends the store: the disk has kept it for too long */
+	pthread_cond_t over;
+	bool left; /* to the thread, which ends the store: the disk has kept it for too long */
 
 	pthread_t thread;
 	struct db db; /* the thread's, while it has something to do */
@@ -421,6 +422,7 @@ static void store_free(struct store *s)
 	ls_closep(&s->wake);
 	db_close(&s->db);
 	pthread_cond_destroy(&s->work);
+	pthread_cond_destroy(&s->over);
 	pthread_mutex_destroy(&s->lock);
 	sqlite3_free(s);
 }
@@ -434,6 +436,7 @@ static void *work(void *arg)
 	pthread_mutex_lock(&s->lock);
 	s->ended = true;
 	left = s->left;
+	pthread_cond_signal(&s->over);
 	pthread_mutex_unlock(&s->lock);
 	if (left) {
 		answer_all(s); /* told they were: what is left is memory */
@@ -470,6 +473,17 @@ static int start(struct store *s, sd_event *loop)
 	return r < 0 ? r : start_thread(s);
 }
 
+/* Due times are of the clock that nobody sets. */
+static void init_over(struct store *s)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->over, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 int store_open(sd_event *loop, const char *dir, const struct store_limits *limits,
 	       struct ls_err *err, struct store **ret_store)
 {
@@ -481,6 +495,7 @@ int store_open(sd_event *loop, const char *dir, const struct store_limits *limit
 	*s = (struct store){ .limits = *limits, .wake = -1 };
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->work, NULL);
+	init_over(s);
 	r = db_open(&s->db, dir, err);
 	if (!r) {
 		s->db.log_pages_max = (int)limits->log_pages;
@@ -501,8 +516,16 @@ static bool join(struct store *s)
 {
 	uint64_t until_us = due_us(s);
 	struct timespec ts = { (time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000 };
+	bool ended;
 
-	return pthread_clockjoin_np(s->thread, NULL, CLOCK_MONOTONIC, &ts) == 0;
+	pthread_mutex_lock(&s->lock);
+	while (!s->ended && pthread_cond_timedwait(&s->over, &s->lock, &ts) != ETIMEDOUT)
+		;
+	ended = s->ended;
+	pthread_mutex_unlock(&s->lock);
+	if (ended)
+		pthread_join(s->thread, NULL);
+	return ended;
 }
 
 /* Return: false if the thread has ended after all. */
@@ -516,8 +539,11 @@ static bool leave(struct store *s)
 
 struct store *store_close(struct store *s)
 {
+	pthread_t thread;
+
 	if (!s)
 		return NULL;
+	thread = s->thread;
 	s->limits.queue_jobs = 0; /* a last answer asks for nothing more */
 	pthread_mutex_lock(&s->lock);
 	s->closing = true;
@@ -529,9 +555,11 @@ struct store *store_close(struct store *s)
 			tell_late(s, job);
 		s->timer = sd_event_source_disable_unref(s->timer);
 		s->io = sd_event_source_disable_unref(s->io);
-		pthread_detach(s->thread);
-		if (leave(s))
+		if (leave(s)) { /* what it frees when it ends */
+			pthread_detach(thread);
 			return NULL;
+		}
+		pthread_join(thread, NULL);
 	}
 	answer_all(s);
 	store_free(s);
