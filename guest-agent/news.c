@@ -84,7 +84,6 @@ void agent_scan(struct agent *a)
 	struct scan_job *scan;
 
 	model_set_stale(&a->model);
-	sysfs_wake(a->model.sysfs);
 	if (__atomic_exchange_n(&a->scan_queued, true, __ATOMIC_SEQ_CST))
 		return;
 	scan = calloc(1, sizeof(*scan));
@@ -107,6 +106,7 @@ void news_uevent(struct source *src, uint32_t events)
 	if (r > 0) {
 		guard_mark(&a->guard);
 		agent_scan(a);
+		sysfs_wake(a->model.sysfs); /* the scan waits for the job under way */
 	}
 	if (r < 0) {
 		log_error("uevents: %s; changes are seen at the next request", strerror(-r));

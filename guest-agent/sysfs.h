@@ -128,7 +128,7 @@ struct sysfs_how {
 int sysfs_write_str(struct sysfs *s, const struct sysfs_how *how, const char *value,
 		    struct ls_err *err, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* Who waits for the kernel has something to do meanwhile. Any thread. */
+/* Who waits for the kernel has something to do meanwhile. Any thread, not from a callback. */
 void sysfs_wake(struct sysfs *s);
 
 /* Whether a write to this file is out. */
