@@ -140,7 +140,7 @@ static void wait_locked(struct sysfs_write *w, const struct sysfs_how *how, unsi
 
 	s->waited = how->meanwhile ? w : NULL;
 	while (!w->finished) {
-		if (s->waited && s->woken)
+		if (how->meanwhile && s->woken)
 			do_meanwhile_locked(s, how);
 		else if (pthread_cond_timedwait(&w->done, &s->lock, &until) == ETIMEDOUT)
 			break;

@@ -11,7 +11,8 @@
 
 #include <json-c/json.h>
 
-#define TURN_US 50000
+#define REQUEST_MS 30000 /* a guest that is reset without end is waited for until then */
+#define TURN_US	   50000
 
 static double now_us(void)
 {
@@ -78,6 +79,7 @@ static void ask(struct under_test *d, unsigned guest)
 	a->from_us = now_us();
 	json_object_object_add(args, "guest", json_object_new_string(d->fleet->guest[guest].name));
 	json_object_object_add(args, "count", json_object_new_int((int)a->count));
+	json_object_object_add(args, "timeout-ms", json_object_new_int(REQUEST_MS));
 	if (conn_submit(&d->conn[guest % DAEMON_CONNS], "vcpus", args, on_reply, asked, NULL) < 0)
 		ended(d, guest, "lockstepd does not take it");
 }
