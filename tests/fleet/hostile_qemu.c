@@ -84,7 +84,7 @@ static bool deaf(struct mood *m, const char *verb, struct json_object *request)
 }
 
 /* clang-format off */
-#define SEVEN(command, of) { "seven-to-" command, .verb = of, .find = "{\"return\":", .put = "{\"return\":7,\"was\":" }
+#define SEVEN(command, of) { "seven-to-" command, .verb = (of), .find = "{\"return\":", .put = "{\"return\":7,\"was\":" }
 #define MIGRATE(status) .verb = "query-migrate", .find = "completed", .put = status
 #define FIRST_ID .verb = CPUS, .find = "unattached/device[1]"
 const struct hostile hostile_qemus[] = {
