@@ -183,7 +183,7 @@ static void test_when_a_cpu_list_is_read_then_strictly(void **state)
 {
 	static const char *const bad[] = { "x",	  "1-",	 "-1",	    "3-1",   "1,,2",
 					   "1 2", "1;2", "0-65536", "65536", "1-2-3" };
-	struct cpus set;
+	struct cpus set = { 0 };
 	size_t i;
 
 	(void)state;
