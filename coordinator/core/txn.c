@@ -81,6 +81,9 @@ int txn_reopen(struct txn *t, bool undo, struct ls_err *err)
 		return ls_err_set(err, -EPERM, "beyond the point of no return: resume is left");
 	if (!undo)
 		t->walk = whole_walk(t);
+	for (unsigned i = 0; i < t->n && !undo; i++)
+		if (t->items[i].state == ITEM_PENDING)
+			t->items[i].state = ITEM_IN; /* it may have gone since */
 	t->end = END_NONE;
 	t->reason = (struct ls_err){ 0 };
 	t->loaded = false;
