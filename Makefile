@@ -21,14 +21,12 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DLOCKSTEP_VERSION='"$(VERSION)"' $(WARN) 
 
 QMP_SRC   := $(wildcard qmp/*.c)
 CORE_SRC  := $(wildcard coordinator/core/*.c)
-STORE_SRC := $(wildcard coordinator/store*.c) coordinator/rival.c
-DAEM_SRC  := $(STORE_SRC) $(wildcard $(addprefix coordinator/,access.c config.c daemon*.c ctl*.c \
-             board.c journal*.c lane*.c metrics*.c))
-COORD_SRC := $(filter-out coordinator/lockstep.c coordinator/lockstepd.c $(DAEM_SRC),\
-             $(wildcard coordinator/*.c))
+STORE_SRC := $(wildcard coordinator/store/*.c)
+DAEM_SRC  := $(STORE_SRC) $(wildcard coordinator/daemon/*.c)
+COORD_SRC := $(wildcard $(patsubst %,coordinator/%/*.c,hv run report cli))
 AGENT_SRC := $(filter-out guest-agent/agent.c,$(wildcard guest-agent/*.c))
 HARN_SRC  := $(wildcard tests/harness/*.c)
-FLEET_SRC := $(filter-out %/ordeal.c,$(wildcard tests/fleet/*.c)) coordinator/conn.c
+FLEET_SRC := $(filter-out %/ordeal.c,$(wildcard tests/fleet/*.c)) coordinator/hv/conn.c
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 
 comma := ,

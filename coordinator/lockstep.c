@@ -2,7 +2,7 @@
 /*
  * lockstep: the command line. One table of commands; the rest of each is in cmd_*.c.
  */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include <lockstep/log.h>
 #include <qmp.h>
 
-#include "client.h"
+#include "cli/client.h"
 
 /* Where a command finds its guest. */
 enum where {

@@ -2,7 +2,7 @@
 /*
  * lockstepd: options, signals, systemd and the log. The daemon itself is daemon.h.
  */
-#include "daemon.h"
+#include "daemon/daemon.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -17,9 +17,11 @@
 #include <qmp.h>
 #include <systemd/sd-daemon.h>
 
-#include "ctl.h"
-#include "daemon_log.h"
-#include "session.h"
+#include "daemon/ctl.h"
+#include "daemon/daemon_log.h"
+#include "cli/session.h"
+#include "cli/tell.h"
+#include "report/words.h"
 
 #define LOG_BYTES 1024
 
@@ -43,7 +45,7 @@ void log_sink(int priority, const char *fmt, ...)
 	if (log_journal(priority, NULL, line))
 		return;
 	fputs("lockstepd: ", stderr);
-	cli_put(stderr, line); /* it may have words of a guest's */
+	words_put(stderr, line); /* it may have words of a guest's */
 	fputc('\n', stderr);
 }
 
@@ -231,7 +233,7 @@ static int recover(char **argv)
 	snprintf(cli.guest.name, sizeof(cli.guest.name), "%s", argv[0]);
 	snprintf(cli.guest.qmp, sizeof(cli.guest.qmp), "%s", argv[1]);
 	snprintf(cli.guest.agent, sizeof(cli.guest.agent), "%s", argv[2]);
-	report_ops(&cli, &ops);
+	tell_ops(&cli, &ops);
 	code = session_open(&s, &cli, SESSION_RECOVER, NULL, &ops);
 	session_close(&s);
 	return code;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Print docs/errors.md (`make docs`): exit codes from coordinator/cli.h, ends of a
+ * Print docs/errors.md (`make docs`): exit codes from coordinator/cli/cli.h, ends of a
  * transaction from coordinator/core/txn.h, error classes from include/lockstep/wire.h.
  */
 #include <stdio.h>
 
 #include <lockstep/wire.h>
 
-#include "../coordinator/cli.h"
+#include "../coordinator/cli/cli.h"
 
 static const char head[] =
 	"<!-- Printed by mk/print_errors.c from the sources' own tables: `make docs`. -->\n"

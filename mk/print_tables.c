@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../coordinator/config.h"
-#include "../coordinator/daemon_log.h"
+#include "../coordinator/daemon/config.h"
+#include "../coordinator/daemon/daemon_log.h"
 
 /* As one writes it: the largest unit that divides it. */
 static const char *value(char *buf, size_t len, enum config_unit unit, unsigned n)

@@ -15,7 +15,7 @@
 
 #include <sqlite3.h>
 
-#include "../../coordinator/store.h"
+#include "../../coordinator/store/store.h"
 
 #define ROUNDS	   201
 #define TEXT_BYTES 1500 /* a plug of four vCPUs */

@@ -17,9 +17,9 @@
 
 #include <lockstep/log.h>
 
-#include "../../coordinator/hv.h"
-#include "../../coordinator/run.h"
-#include "../../coordinator/wish.h"
+#include "../../coordinator/hv/hv.h"
+#include "../../coordinator/run/run.h"
+#include "../../coordinator/run/wish.h"
 #include "../sim/world.h"
 #include "dialogues.h"
 

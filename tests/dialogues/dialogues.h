@@ -6,7 +6,7 @@
 #define TESTS_DIALOGUES_H
 
 #include "../../coordinator/core/table.h"
-#include "../../coordinator/wish.h"
+#include "../../coordinator/run/wish.h"
 
 /**
  * struct dialogue - One dialogue with one guest

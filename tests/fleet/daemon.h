@@ -10,7 +10,7 @@
 
 #include <qmp.h>
 
-#include "../../coordinator/conn.h"
+#include "../../coordinator/hv/conn.h"
 #include "fleet.h"
 
 /**

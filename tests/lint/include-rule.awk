@@ -6,7 +6,8 @@
 #   include/           its own headers
 #   qmp/               include/ and its own
 #   guest-agent/       include/ and its own; never the coordinator's
-#   coordinator/       include/ and its own; never the agent's
+#   coordinator/       include/ and its own; never the agent's. Of its folders each uses those
+#                      that are listed for it in "below" alone
 #   coordinator/core/  pure: its own, the headers of include/lockstep that do no I/O,
 #                      and the few system headers listed below
 #   examples/          what is installed
@@ -22,6 +23,13 @@ BEGIN {
 		pure["<lockstep/" words[i] ".h>"] = 1
 	installed["<qmp.h>"] = installed["<qmp_serve.h>"] = installed["<qmp_cmd.h>"] = 1
 	installed["<lockstep/err.h>"] = 1
+	below["hv"] = "core"
+	below["run"] = "core hv"
+	below["report"] = "core hv run"
+	below["store"] = "core"
+	below["daemon"] = "core hv run report store"
+	below["cli"] = "core hv run report"
+	words_of_the_socket = "coordinator/daemon/ctl.h"
 }
 
 function folder(path)
@@ -39,6 +47,19 @@ function resolve(name,    path, was)
 		sub(/[^\/.][^\/]*\/\.\.\//, "", path)
 	} while (path != was)
 	return path
+}
+
+# Of "coordinator/hv/conn.c": "hv"; of a program's own file: nothing.
+function part(path)
+{
+	return path ~ /^coordinator\/[^\/]*\// ? substr(path, 13, index(substr(path, 13), "/") - 1) : ""
+}
+
+function from_below(own,    here)
+{
+	here = part(FILENAME)
+	return here == "" || here == part(own) || own == words_of_the_socket && here == "cli" ||
+	       index(" " below[here] " ", " " part(own) " ")
 }
 
 function broken(why)
@@ -67,6 +88,8 @@ function broken(why)
 			broken("only include/ and its own folder")
 		if (what ~ /^<(qmp|guest-agent|coordinator|tests)\//)
 			broken("only include/ and its own folder")
+		if (own != "" && !from_below(own))
+			broken("coordinator/: a folder uses those below it")
 	} else if (FILENAME ~ /^examples\//) {
 		if (own != "" && own !~ /^examples\//)
 			broken("an example uses what is installed")

@@ -20,7 +20,7 @@
 #include <errno.h>
 #include <sqlite3.h>
 
-#include "../../coordinator/store.h"
+#include "../../coordinator/store/store.h"
 #include "disk.h"
 
 #define TXNS	  5

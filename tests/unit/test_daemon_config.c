@@ -16,7 +16,7 @@
 
 #include <lockstep/log.h>
 
-#include "../../coordinator/config.h"
+#include "../../coordinator/daemon/config.h"
 
 void log_sink(int priority, const char *fmt, ...)
 {

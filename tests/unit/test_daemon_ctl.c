@@ -20,7 +20,7 @@
 #include <lockstep/log.h>
 #include <qmp.h>
 
-#include "../../coordinator/ctl_private.h"
+#include "../../coordinator/daemon/ctl_private.h"
 
 #define HANG_MS	 10000
 #define TURN_US	 10000

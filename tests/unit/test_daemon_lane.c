@@ -21,10 +21,10 @@
 #include <lockstep/log.h>
 #include <qmp.h>
 
-#include "../../coordinator/board.h"
-#include "../../coordinator/cli.h"
-#include "../../coordinator/hv.h"
-#include "../../coordinator/lane_private.h"
+#include "../../coordinator/daemon/board.h"
+#include "../../coordinator/cli/cli.h"
+#include "../../coordinator/hv/hv.h"
+#include "../../coordinator/daemon/lane_private.h"
 
 #define HANG_MS 10000
 #define TURN_US 10000

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "../../coordinator/daemon_log.h"
+#include "../../coordinator/daemon/daemon_log.h"
 
 static char line[2048], entry[4096];
 

@@ -19,8 +19,8 @@
 
 #include <lockstep/log.h>
 
-#include "../../coordinator/daemon.h"
-#include "../../coordinator/journal.h"
+#include "../../coordinator/daemon/daemon.h"
+#include "../../coordinator/daemon/journal.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 

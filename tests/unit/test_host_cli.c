@@ -22,10 +22,11 @@
 #include <lockstep/log.h>
 #include <qmp.h>
 
-#include "../../coordinator/claim.h"
-#include "../../coordinator/cli.h"
-#include "../../coordinator/job.h"
-#include "../../coordinator/report.h"
+#include "../../coordinator/hv/claim.h"
+#include "../../coordinator/cli/cli.h"
+#include "../../coordinator/cli/job.h"
+#include "../../coordinator/cli/tell.h"
+#include "../../coordinator/report/words.h"
 
 #define REPORTS 2000
 #define QUEUE	64 /* more than any claim's socket lets wait */
@@ -43,7 +44,7 @@ static void assert_put(const char *text, const char *shown)
 	size_t len;
 	FILE *f = open_memstream(&buf, &len);
 
-	cli_put(f, text);
+	words_put(f, text);
 	fclose(f);
 	assert_string_equal(buf, shown);
 	free(buf);
@@ -124,7 +125,7 @@ static int reports(struct cli *cli, int watch)
 	(void)watch;
 	for (int i = 0; i < REPORTS; i++) {
 		snprintf(text, sizeof(text), "%d", i);
-		report_text(cli, text);
+		tell_text(cli, text);
 	}
 	return XC_OK;
 }
@@ -133,7 +134,7 @@ static int nonsense_first(struct cli *cli, int watch)
 {
 	(void)watch;
 	send(cli->watcher, "{\"event\":\"te", 12, 0);
-	report_text(cli, "whole");
+	tell_text(cli, "whole");
 	return XC_OK;
 }
 

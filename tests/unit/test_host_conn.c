@@ -18,7 +18,7 @@
 
 #include <lockstep/log.h>
 
-#include "../../coordinator/conn.h"
+#include "../../coordinator/hv/conn.h"
 
 #define RUN_MS	 3000
 #define EVENTS	 100

@@ -17,7 +17,7 @@
 
 #include <lockstep/log.h>
 
-#include "../../coordinator/guests.h"
+#include "../../coordinator/run/guests.h"
 
 static char dir[] = "/tmp/lockstep-guests-XXXXXX";
 

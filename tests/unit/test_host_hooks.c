@@ -18,7 +18,7 @@
 #include <lockstep/log.h>
 #include <qmp.h>
 
-#include "../../coordinator/hooks.h"
+#include "../../coordinator/hv/hooks.h"
 
 static char dir[] = "/tmp/lockstep-hooks-XXXXXX";
 static char logged[4096];

@@ -21,7 +21,7 @@
 #include <lockstep/log.h>
 #include <qmp_serve.h>
 
-#include "../../coordinator/hv_private.h"
+#include "../../coordinator/hv/hv_private.h"
 
 #define HANG_MS	 20000 /* nothing here takes as long, unless it hangs */
 #define FLUSH_MS 20    /* what was answered has left by then */

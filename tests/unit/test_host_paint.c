@@ -17,7 +17,7 @@
 
 #include <lockstep/log.h>
 
-#include "../../coordinator/paint.h"
+#include "../../coordinator/cli/paint.h"
 
 #define TEXT "all agrees\n  cpu3  ! it does not\nend"
 

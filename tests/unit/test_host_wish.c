@@ -15,7 +15,7 @@
 
 #include <lockstep/log.h>
 
-#include "../../coordinator/wish.h"
+#include "../../coordinator/run/wish.h"
 
 void log_sink(int priority, const char *fmt, ...)
 {

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lockstep list, add, remove, cancel, watch: what only the daemon can do.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <json-c/json.h>
+#include <qmp.h>
+
+#include "../daemon/ctl.h"
+#include "../report/json.h"
+#include "../report/show.h"
+#include "../report/words.h"
+
+#define ANSWER_MS 10000 /* to be taken into the list of those who are told */
+
+static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
+
+/* ---- list ------------------------------------------------------------------------- */
+
+static const struct argp list_argp = {
+	.parser = cli_parse,
+	.args_doc = "",
+	.doc = "List the guests that lockstepd has, with what it has seen last of each.",
+	.children = children,
+};
+
+static void list_line(struct json_object *o)
+{
+	char size[32];
+
+	show_size(size, sizeof(size), (uint64_t)qmp_get_int(o, "memory", 0));
+	printf("%-24s %-11s", qmp_get_str(o, "guest", ""), qmp_get_str(o, "state", ""));
+	if (qmp_get_str(o, "status", NULL))
+		printf(" %-8s %4" PRId64 " vCPUs (%" PRId64 " online)  %s",
+		       qmp_get_str(o, "status", ""), qmp_get_int(o, "vcpus", 0),
+		       qmp_get_int(o, "vcpus-online", 0), size);
+	if (qmp_get_int(o, "pending-unplugs", 0))
+		printf("  %" PRId64 " unplugs pending", qmp_get_int(o, "pending-unplugs", 0));
+	if (qmp_get_str(o, "reason", "")[0]) {
+		fputs("  ! ", stdout);
+		words_put(stdout, qmp_get_str(o, "reason", ""));
+	}
+	putchar('\n');
+}
+
+static int run_list(struct cli *cli)
+{
+	struct json_object *list = NULL;
+	int code = client_ask(cli, "list", NULL, &list);
+
+	if (!code && !json_object_array_length(list) && !cli->quiet && !cli->json)
+		fputs("lockstep: lockstepd has no guest yet: lockstep add, or a file in " GUESTS_DIR
+		      "\n",
+		      stderr);
+	for (size_t i = 0; !code && i < json_object_array_length(list); i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+
+		if (cli->json)
+			json_print(json_object_get(o));
+		else
+			list_line(o);
+	}
+	json_object_put(list);
+	return code;
+}
+
+const struct command cmd_list = { "list", "the guests that lockstepd has", &list_argp, run_list };
+
+/* ---- add, remove --------------------------------------------------------------------- */
+
+static struct json_object *name_args(const struct cli *cli)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_add_str(args, "guest", cli->args[0]);
+	return args;
+}
+
+static const struct argp add_argp = {
+	.parser = cli_parse,
+	.args_doc = "GUEST --qmp ADDRESS [--agent ADDRESS]",
+	.doc = "Give lockstepd a guest; it keeps it over restarts.\v"
+	       "A guest of guests.d needs no adding: lockstepd reads that at start and at a "
+	       "reload.",
+	.children = children,
+};
+
+static int run_add(struct cli *cli)
+{
+	struct json_object *args;
+	struct ls_err err;
+
+	if (cli->n_args != 1 || !cli->has_guest) {
+		ls_err_set(&err, -EINVAL, "add: a name and --qmp ADDRESS are needed");
+		return cli_error(cli, XC_USAGE, &err);
+	}
+	args = name_args(cli);
+	json_add_str(args, "qmp", cli->guest.qmp);
+	json_add_str(args, "agent", cli->guest.agent);
+	return client_ask(cli, "add", args, NULL);
+}
+
+const struct command cmd_add = { "add", "give lockstepd a guest", &add_argp, run_add };
+
+static const struct argp remove_argp = {
+	.parser = cli_parse,
+	.args_doc = "GUEST",
+	.doc = "Make lockstepd let go of a guest: its monitor is free then, and nothing is changed "
+	       "in it.\v"
+	       "A guest of guests.d is back at the next reload unless its file is gone.",
+	.children = children,
+};
+
+static int run_remove(struct cli *cli)
+{
+	struct ls_err err;
+
+	if (cli->n_args != 1) {
+		ls_err_set(&err, -EINVAL, "remove: which guest?");
+		return cli_error(cli, XC_USAGE, &err);
+	}
+	return client_ask(cli, "remove", name_args(cli), NULL);
+}
+
+const struct command cmd_remove = { "remove", "make lockstepd let go of a guest", &remove_argp,
+				    run_remove };
+
+/* ---- cancel --------------------------------------------------------------------------- */
+
+static const struct argp cancel_argp = {
+	.parser = cli_parse,
+	.args_doc = "GUEST [TXN]",
+	.doc = "Take back what runs on a guest, or the request TXN while it waits.\v"
+	       "As Ctrl-C does for whoever waits for it. What cannot be taken back any more goes "
+	       "on to its end.",
+	.children = children,
+};
+
+static int ask_cancel(struct cli *cli)
+{
+	struct json_object *args;
+	struct ls_err err;
+
+	if (!cli->n_args) {
+		ls_err_set(&err, -EINVAL, "cancel: of which guest?");
+		return cli_error(cli, XC_USAGE, &err);
+	}
+	args = name_args(cli);
+	if (cli->n_args > 1)
+		json_add_str(args, "txn", cli->args[1]);
+	return client_ask(cli, "cancel", args, NULL);
+}
+
+const struct command cmd_cancel = { "cancel", "take back what lockstepd does to a guest",
+				    &cancel_argp, ask_cancel };
+
+/* ---- watch ------------------------------------------------------------------------------ */
+
+static const struct argp watch_argp = {
+	.parser = cli_parse,
+	.args_doc = "",
+	.doc = "Show every step of every transaction of lockstepd as it happens, until Ctrl-C.",
+	.children = children,
+};
+
+static void watch_line(const struct cli *cli, struct json_object *o)
+{
+	if (cli->json) {
+		json_print(json_object_get(o));
+		return;
+	}
+	printf("%s %s %s", qmp_get_str(o, "guest", ""), qmp_get_str(o, "txn", ""),
+	       qmp_get_str(o, "event", ""));
+	printf(" %s%s", qmp_get_str(o, "row", ""), qmp_get_str(o, "end", ""));
+	if (qmp_get_int(o, "ms", 0))
+		printf(" %" PRId64 " ms", qmp_get_int(o, "ms", 0));
+	putchar(' ');
+	words_put(stdout, qmp_get_str(o, "reason", qmp_get_str(o, "error", "")));
+	putchar('\n');
+	fflush(stdout);
+}
+
+static int run_watch(struct cli *cli)
+{
+	struct qmp_event event;
+	struct ls_err err;
+	struct qmp *q;
+	int code = client_open(cli, &q);
+
+	if (code)
+		return code;
+	if (!q)
+		return client_absent(cli, "watch");
+	if (qmp_command(q, "subscribe", NULL, qmp_now_ms() + ANSWER_MS, &err, NULL) < 0) {
+		qmp_close(q);
+		return cli_error(cli, XC_REFUSED, &err);
+	}
+	while (qmp_event_wait(q, 0, &err, &event) >= 0) {
+		watch_line(cli, event.data);
+		qmp_event_done(&event);
+	}
+	qmp_close(q);
+	return cli_error(cli, XC_REACH, &err);
+}
+
+const struct command cmd_watch = { "watch", "follow what lockstepd does", &watch_argp, run_watch };

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lockstep txn: what lockstepd has on record.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include <json-c/json.h>
+#include <qmp.h>
+
+#include "../report/json.h"
+#include "../report/words.h"
+
+static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
+
+static const struct argp txn_argp = {
+	.parser = cli_parse,
+	.args_doc = "list [GUEST]\nshow TXN\nresume TXN\nundo TXN\nforget TXN",
+	.doc = "What lockstepd has on record: each transaction, newest first; the rows of one; go "
+	       "on with one that is stuck or pending; take it back; or delete one that has "
+	       "ended.\v"
+	       "\"recovered\" is the end of one whose daemon died; its reason says what became of "
+	       "it.",
+	.children = children,
+};
+
+static void put_time(int64_t ms)
+{
+	time_t s = (time_t)(ms / 1000);
+	char text[32] = "";
+	struct tm tm;
+
+	if (localtime_r(&s, &tm))
+		strftime(text, sizeof(text), "%F %T", &tm);
+	printf("%s", text);
+}
+
+static void show_line(struct json_object *o)
+{
+	put_time(qmp_get_int(o, "began-ms", 0));
+	printf("  %-20s %-16s %-8s ", qmp_get_str(o, "txn", ""), qmp_get_str(o, "guest", ""),
+	       qmp_get_str(o, "operation", ""));
+	fputs(qmp_get_str(o, "end", "")[0] ? qmp_get_str(o, "end", "") : "(runs)", stdout);
+	if (qmp_get_str(o, "reason", "")[0]) {
+		fputs(": ", stdout);
+		words_put(stdout, qmp_get_str(o, "reason", ""));
+	}
+	putchar('\n');
+}
+
+static void show_list(const struct cli *cli, struct json_object *list)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+
+		if (cli->json)
+			json_print(json_object_get(o));
+		else
+			show_line(o);
+	}
+}
+
+static void show_one(const struct cli *cli, struct json_object *o)
+{
+	struct json_object *rows = qmp_get_array(o, "rows");
+
+	if (cli->json) {
+		json_print(json_object_get(o));
+		return;
+	}
+	show_line(o);
+	for (size_t i = 0; rows && i < json_object_array_length(rows); i++) {
+		struct json_object *row = json_object_array_get_idx(rows, i);
+
+		fputs("  ", stdout);
+		put_time(qmp_get_int(row, "at-ms", 0));
+		printf(".%03d  %s\n", (int)(qmp_get_int(row, "at-ms", 0) % 1000),
+		       qmp_get_str(row, "row", ""));
+	}
+}
+
+/* Its guest is on record with it. */
+static int follow(struct cli *cli, const char *verb, struct json_object *args)
+{
+	struct json_object *o = NULL;
+	int code = client_ask(cli, "txn-show", json_object_get(args), &o);
+
+	if (!code) {
+		snprintf(cli->guest.name, sizeof(cli->guest.name), "%s",
+			 qmp_get_str(o, "guest", ""));
+		code = client_open(cli, &cli->daemon);
+	}
+	json_object_put(o);
+	if (code) {
+		json_object_put(args);
+		return code;
+	}
+	return client_follow(cli, verb, args);
+}
+
+/**
+ * struct txn_verb - One word after "txn"
+ * @argument: member that its argument becomes; @needed: it must be there
+ * @follow:   it makes the transaction run
+ */
+static const struct txn_verb {
+	const char *word, *command, *argument;
+	bool needed, follow;
+	void (*show)(const struct cli *cli, struct json_object *value);
+} verbs[] = {
+	{ "list", "txn-list", "guest", false, false, show_list },
+	{ "show", "txn-show", "txn", true, false, show_one },
+	{ "resume", "txn-resume", "txn", true, true, NULL },
+	{ "undo", "txn-undo", "txn", true, true, NULL },
+	{ "forget", "txn-forget", "txn", true, false, NULL },
+};
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static const struct txn_verb *find(const struct cli *cli)
+{
+	for (size_t i = 0; i < N_VERBS; i++)
+		if (cli->n_args && !strcmp(cli->args[0], verbs[i].word) &&
+		    (cli->n_args == 2 || !verbs[i].needed))
+			return &verbs[i];
+	return NULL;
+}
+
+static int run_journal(struct cli *cli)
+{
+	const struct txn_verb *v = find(cli);
+	struct json_object *args, *value = NULL;
+	struct ls_err err;
+	int code;
+
+	if (!v) {
+		ls_err_set(&err, -EINVAL,
+			   "txn: list [GUEST], or show, resume, undo or forget TXN is meant");
+		return cli_error(cli, XC_USAGE, &err);
+	}
+	args = json_object_new_object();
+	if (cli->n_args == 2)
+		json_add_str(args, v->argument, cli->args[1]);
+	if (v->follow)
+		return follow(cli, v->command, args);
+	code = client_ask(cli, v->command, args, &value);
+	if (!code && v->show)
+		v->show(cli, value);
+	json_object_put(value);
+	return code;
+}
+
+const struct command cmd_txn = { "txn", "what lockstepd has on record", &txn_argp, run_journal };

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest opened for one command: claimed, looked at, and freed of what a command that
+ * died has left behind.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <lockstep/log.h>
+#include <qmp.h>
+
+#include "../hv/claim.h"
+#include "tell.h"
+
+/* ---- life --------------------------------------------------------------- */
+
+static int look(struct session *s)
+{
+	struct ls_err err;
+	int r = run_look(s->run, &err);
+
+	return r < 0 ? cli_error(s->cli, exit_of_errno(r == -EINVAL ? -EPROTO : r), &err) : XC_OK;
+}
+
+static int open_run(struct session *s, const struct guest *dst, const struct run_ops *ops)
+{
+	s->run = run_new(s->loop, &s->cli->guest, dst, ops);
+	if (!s->run)
+		abort();
+	return look(s);
+}
+
+/* The interrupted migration was ended, and with it the QEMU that was named. */
+static int say_moved(struct session *s, const char *what)
+{
+	struct ls_err err;
+
+	ls_err_set(&err, -ESHUTDOWN,
+		   "its interrupted migration was ended: the guest runs at %.150s now",
+		   s->other.qmp);
+	if (!what || strcmp(what, SESSION_RECOVER))
+		return cli_error(s->cli, XC_REACH, &err);
+	if (!s->cli->quiet && !s->cli->json)
+		printf("%s: %s\n", s->cli->guest.name, err.text);
+	return XC_OK;
+}
+
+int session_open(struct session *s, struct cli *cli, const char *what, const struct guest *dst,
+		 const struct run_ops *ops)
+{
+	struct ls_err err;
+	int r, code;
+
+	*s = (struct session){ .cli = cli };
+	r = sd_event_new(&s->loop);
+	if (r >= 0 && what)
+		r = claim_take(s->loop, cli->guest.qmp, what, &err, &s->claim);
+	if (r < 0)
+		return cli_error(cli, exit_of_errno(r), &err);
+	code = open_run(s, NULL, ops);
+	if (!code && what)
+		code = session_recover(s);
+	s->other_claim = claim_drop(s->other_claim);
+	if (code || s->moved)
+		return code ? code : say_moved(s, what);
+	if (dst && claim_take(s->loop, dst->qmp, what, &err, &s->other_claim) < 0)
+		return cli_error(cli, XC_BUSY, &err);
+	/* A recovery may have changed everything, even which QEMU has the guest. */
+	if (dst || s->other.qmp[0]) {
+		run_free(s->run);
+		return open_run(s, dst, ops);
+	}
+	return look(s);
+}
+
+void session_close(struct session *s)
+{
+	run_free(s->run);
+	claim_drop(s->claim);
+	claim_drop(s->other_claim);
+	sd_event_unref(s->loop);
+}
+
+/* ---- running ------------------------------------------------------------ */
+
+static int on_signal(sd_event_source *src, const struct signalfd_siginfo *si, void *arg)
+{
+	struct session *s = arg;
+
+	(void)src;
+	if (!s->cli->quiet && !s->cli->json)
+		fprintf(stderr, "\nlockstep: %s: taking it back; wait for the end\n",
+			strsignal((int)si->ssi_signo));
+	run_cancel(s->run);
+	return 0;
+}
+
+static void watch_signals(struct session *s, sd_event_source **src)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < 3; i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; i < 3; i++)
+		sd_event_add_signal(s->loop, &src[i], signals[i], on_signal, s);
+}
+
+int session_run(struct session *s, struct txn *t)
+{
+	uint64_t deadline = s->cli->timeout_ms ? qmp_now_ms() + s->cli->timeout_ms : 0;
+	sd_event_source *signals[3] = { NULL };
+
+	watch_signals(s, signals);
+	if (run_txn(s->run, t, deadline) < 0)
+		t->end = END_STUCK;
+	for (size_t i = 0; i < 3; i++)
+		sd_event_source_disable_unref(signals[i]);
+	tell_end(s->cli, t);
+	return exit_of_end(t->end);
+}
