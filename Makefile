@@ -91,15 +91,17 @@ $(B)/harness: $(call obj,$(HARN_SRC)) $(LIBQMP)
 
 # A unit test links what its name says: test_qmp_*, test_agent_*, test_core_*, test_host_*,
 # test_daemon_*, test_store_*, test_fleet_*.
+HOST_FAKES := $(addprefix tests/unit/,fake_guest.c fake_server.c silent.c)
 unit_objs = $(call obj,$(if $(filter test_agent_%,$(1)),$(AGENT_SRC) tests/unit/fake_sysfs.c \
             tests/unit/agent_client.c,\
             $(if $(filter test_core_%,$(1)),$(CORE_SRC) $(wildcard tests/sim/world*.c) \
             tests/unit/world_failed.c,\
-            $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC),\
-            $(if $(filter test_daemon_%,$(1)),$(DAEM_SRC) $(COORD_SRC) $(CORE_SRC),\
+            $(if $(filter test_host_%,$(1)),$(COORD_SRC) $(CORE_SRC) $(HOST_FAKES),\
+            $(if $(filter test_daemon_%,$(1)),$(DAEM_SRC) $(COORD_SRC) $(CORE_SRC) tests/unit/silent.c \
+            $(if $(filter test_daemon_lane%,$(1)),tests/unit/fake_lane.c),\
             $(if $(filter test_store_%,$(1)),$(STORE_SRC) $(wildcard tests/unit/disk*.c),\
             $(if $(filter test_fleet_%,$(1)),$(FLEET_SRC) tests/fleet/ordeal.c)))))))
-# test_daemon_lane plays what a lane is driven by: who calls these calls __wrap_...() there.
+# tests/unit/fake_lane.c plays what a lane is driven by: who calls these calls __wrap_...() there.
 LANE_TAKEN := $(addprefix run_,new free look_start look_error view hv start cancel) claim_take \
               claim_drop posix_spawn $(addprefix hv_,store_read doctor expect_unplug)
 .SECONDARY: # objects are kept
@@ -108,7 +110,7 @@ $(addprefix $(B)/unit/test_fleet_,metrics hostile_agents hostile_qemus): | $(B)/
 $(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST)) \
-		$(if $(filter test_daemon_lane,$*),$(addprefix -Wl$(comma)--wrap=,$(LANE_TAKEN))) \
+		$(if $(filter test_daemon_lane%,$*),$(addprefix -Wl$(comma)--wrap=,$(LANE_TAKEN))) \
 		$(call pc,--libs,cmocka $(if $(filter test_store_% test_daemon_%,$*),$(DAEMON)))
 
 # The agent's own objects over a scheduler of ours: who calls one of these functions calls

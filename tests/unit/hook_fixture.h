@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "../../guest-agent/hooks.h"
+#include "put_file.h"
 
 #define PATIENCE_MS 20000 /* for a hook that is to end by itself: only a bound on hanging */
 
@@ -33,26 +34,13 @@ static const int cpu3[] = { 3 };
 static const struct hook_event offline_cpu3 = { HOOK_OFFLINE, HOOK_CPU, cpu3, 1, "t7", -1 };
 static const struct hook_event online_cpu3 = { HOOK_ONLINE, HOOK_CPU, cpu3, 1, "t7", -1 };
 
-static inline void put_file(const char *name, mode_t mode, const char *text)
-{
-	char path[160];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", t.dir, name);
-	f = fopen(path, "we");
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
-	assert_int_equal(chmod(path, mode), 0);
-}
-
 /* A hook that writes "name arguments" down, and then does what @more says. */
 static inline void put_hook(const char *name, const char *more)
 {
 	char text[2048];
 
 	snprintf(text, sizeof(text), "#!/bin/sh\necho \"${0##*/} $*\" >>%s\n%s\n", t.trace, more);
-	put_file(name, 0755, text);
+	put_file(t.dir, name, 0755, text);
 }
 
 /* What was written down since the last time. */

@@ -19,6 +19,18 @@
 
 #define MIB (UINT64_C(1) << 20)
 
+static inline struct numbers set_of(unsigned n, const unsigned *numbers)
+{
+	struct numbers s = { 0 };
+
+	for (unsigned i = 0; i < n; i++)
+		numbers_add(&s, numbers[i]);
+	return s;
+}
+
+#define SET(...)                                                                                   \
+	set_of(sizeof((unsigned[]){ __VA_ARGS__ }) / sizeof(unsigned), (unsigned[]){ __VA_ARGS__ })
+
 /* A guest of @n slots, the first @boot of them there since the start; 512 MiB of 8 GiB. */
 static inline struct vm guest(unsigned n, unsigned boot)
 {

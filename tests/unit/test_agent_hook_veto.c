@@ -122,7 +122,7 @@ static void test_when_a_hook_cannot_be_run_then_that_is_a_veto(void **state)
 	struct ls_err err = { 0 };
 
 	(void)state;
-	put_file("a", 0755, "no program\n");
+	put_file(t.dir, "a", 0755, "no program\n");
 	assert_int_equal(hooks_check(t.hooks, &offline_cpu3, &err), -ECANCELED);
 	assert_string_equal(err.text, "hook a refuses: Exec format error");
 }

@@ -62,7 +62,7 @@ static void test_when_a_hook_runs_then_its_environment_is_the_documented_one(voi
 	char want[512];
 
 	(void)state;
-	put_file("a", 0755, "#!/bin/sh\n");
+	put_file(t.dir, "a", 0755, "#!/bin/sh\n");
 	setenv("SECRET", "of the agent", 1);
 	put_hook("a",
 		 "env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD= | sort >>${0%/*}/.trace");
@@ -105,7 +105,7 @@ static void test_when_a_batch_is_as_large_as_can_be_then_all_ids_arrive(void **s
 	(void)state;
 	for (i = 0; i < LS_BLOCKS_MAX; i++)
 		ids[i] = i;
-	put_file("a", 0755,
+	put_file(t.dir, "a", 0755,
 		 "#!/bin/sh\nshift 3\nfor last; do :; done\n"
 		 "echo $# $1 $last >${0%/*}/.trace\n");
 	assert_int_equal(hooks_check(t.hooks, &ev, NULL), 0);

@@ -20,19 +20,9 @@
 
 #include "../../guest-agent/cpus.h"
 #include "../../guest-agent/uevent.h"
+#include "put_file.h"
 
 static char root[] = "/tmp/lockstep-sysfs-XXXXXX";
-
-static void put_file(const char *name, const char *text)
-{
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	f = fopen(path, "w");
-	fputs(text, f);
-	fclose(f);
-}
 
 static void remove_file(const char *name)
 {
@@ -54,9 +44,9 @@ static void test_when_files_are_real_then_they_are_read_and_written(void **state
 	(void)state;
 	assert_non_null(mkdtemp(root));
 	s = sysfs_new(root);
-	put_file("hex", "8000000\n");
-	put_file("word", "online\n");
-	put_file("long", "0123456789abcdef\n");
+	put_file(root, "hex", 0600, "8000000\n");
+	put_file(root, "word", 0600, "online\n");
+	put_file(root, "long", 0600, "0123456789abcdef\n");
 	assert_int_equal(sysfs_read_num(s, 16, &num, "hex"), 0);
 	assert_int_equal(num, 0x8000000);
 	assert_int_equal(sysfs_read_num(s, 10, &num, "word"), -EPROTO);
@@ -128,10 +118,10 @@ static void test_when_a_file_is_kept_then_it_is_opened_once(void **state)
 	memset(&kernel, 0, sizeof(kernel));
 	s = sysfs_new_ops(&counting_ops, root);
 	assert_int_equal(sysfs_read_kept(s, &kept, text, sizeof(text), "state"), -ENOENT);
-	put_file("state", "offline\n");
+	put_file(root, "state", 0600, "offline\n");
 	kernel.opens = kernel.kept = 0;
 	expect_kept(s, &kept, "offline");
-	put_file("state", "online\n");
+	put_file(root, "state", 0600, "online\n");
 	expect_kept(s, &kept, "online");
 	expect_kept(s, &kept, "online");
 	assert_int_equal(kernel.kept, 1);
@@ -159,7 +149,7 @@ static void test_when_files_are_many_then_a_bounded_number_is_kept(void **state)
 	strcpy(root + sizeof(root) - 7, "XXXXXX");
 	assert_non_null(mkdtemp(root));
 	memset(&kernel, 0, sizeof(kernel));
-	put_file("state", "online\n");
+	put_file(root, "state", 0600, "online\n");
 	s = sysfs_new_ops(&counting_ops, root);
 	for (i = 0; i < MANY; i++) {
 		kept[i].fd = -1;

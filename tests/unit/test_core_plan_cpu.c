@@ -2,15 +2,7 @@
 /*
  * Guest CPUs online and offline: what cannot work is refused in words, before anything.
  */
-#include "../../coordinator/core/plan.h"
-
-#include <errno.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "plan_fixture.h"
 
 /* Two cores of two threads, all online; cpu0 can never go offline. */
 static struct vm_cpu cores[2];
@@ -38,27 +30,13 @@ static int setup(void **state)
 	return 0;
 }
 
-static struct numbers set(unsigned n, const unsigned *numbers)
-{
-	struct numbers s = { 0 };
-
-	for (unsigned i = 0; i < n; i++)
-		numbers_add(&s, numbers[i]);
-	return s;
-}
-
-#define SET(...)                                                                                   \
-	set(sizeof((unsigned[]){ __VA_ARGS__ }) / sizeof(unsigned), (unsigned[]){ __VA_ARGS__ })
-
 static void assert_refused(struct numbers which, bool online, int code, const char *words)
 {
 	struct ls_err err = { 0 };
 	struct txn *t;
 
-	assert_int_equal(plan_cpu(&vm, "x", &which, online, &err, &t), code);
+	assert_refusal(plan_cpu(&vm, "x", &which, online, &err, &t), code, &err, WORDS(words));
 	assert_null(t);
-	if (!strstr(err.text, words))
-		fail_msg("\"%s\" does not say \"%s\"", err.text, words);
 }
 
 /* Each of them is named with what is wrong. */

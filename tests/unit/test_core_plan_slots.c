@@ -2,16 +2,7 @@
 /*
  * vCPU slots by name, and those of a NUMA node: which are chosen, which are refused.
  */
-#include "../../coordinator/core/plan.h"
-
-#include <errno.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "plan_fixture.h"
 
 /* Eight slots on two nodes; 0 and 1 since the start, 2, 5 and 6 plugged. */
 static struct vm_cpu cpus[8];
@@ -45,31 +36,12 @@ static int setup(void **state)
 	return 0;
 }
 
-static struct numbers set(unsigned n, const unsigned *numbers)
-{
-	struct numbers s = { 0 };
-
-	for (unsigned i = 0; i < n; i++)
-		numbers_add(&s, numbers[i]);
-	return s;
-}
-
-#define SET(...)                                                                                   \
-	set(sizeof((unsigned[]){ __VA_ARGS__ }) / sizeof(unsigned), (unsigned[]){ __VA_ARGS__ })
-
-static void assert_words(int r, int code, const struct ls_err *err, const char *words)
-{
-	assert_int_equal(r, code);
-	if (!strstr(err->text, words))
-		fail_msg("\"%s\" does not say \"%s\"", err->text, words);
-}
-
 static void assert_no_slots(struct numbers which, bool up, int code, const char *words)
 {
 	struct ls_err err = { 0 };
 	struct txn *t;
 
-	assert_words(plan_slots(&vm, "x", &which, up, &err, &t), code, &err, words);
+	assert_refusal(plan_slots(&vm, "x", &which, up, &err, &t), code, &err, WORDS(words));
 	assert_null(t);
 }
 
@@ -78,7 +50,7 @@ static void assert_no_node(int node, unsigned count, const char *words)
 	struct ls_err err = { 0 };
 	struct txn *t;
 
-	assert_words(plan_node(&vm, "x", node, count, &err, &t), -EINVAL, &err, words);
+	assert_refusal(plan_node(&vm, "x", node, count, &err, &t), -EINVAL, &err, WORDS(words));
 	assert_null(t);
 }
 

@@ -14,14 +14,7 @@
 
 #include <cmocka.h>
 
-#include <lockstep/log.h>
-
 #include "../../coordinator/daemon/config.h"
-
-void log_sink(int priority, const char *fmt, ...)
-{
-	(void)priority, (void)fmt;
-}
 
 static struct config conf;
 static struct ls_err err;

@@ -17,7 +17,6 @@
 
 #include <cmocka.h>
 
-#include <lockstep/log.h>
 #include <qmp.h>
 
 #include "../../coordinator/daemon/ctl_private.h"
@@ -26,11 +25,6 @@
 #define TURN_US	 10000
 #define HELLO_MS 200
 #define CLIENTS	 4
-
-void log_sink(int priority, const char *fmt, ...)
-{
-	(void)priority, (void)fmt;
-}
 
 static struct daemon d;
 static char dir[] = "/tmp/lockstep-ctl-XXXXXX";

@@ -17,33 +17,15 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include <lockstep/log.h>
-
 #include "../../coordinator/daemon/daemon.h"
 #include "../../coordinator/daemon/journal.h"
+#include "put_file.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
-
-void log_sink(int priority, const char *fmt, ...)
-{
-	(void)priority, (void)fmt;
-}
 
 static struct daemon d;
 static struct ls_err err;
 static char dir[64], guests[80], state[80], config[80];
-
-static void put(const char *name, const char *text)
-{
-	char path[160];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
 
 static int setup(void **unused)
 {
@@ -56,8 +38,8 @@ static int setup(void **unused)
 	snprintf(config, sizeof(config), "%s/conf", dir);
 	mkdir(guests, 0700);
 	mkdir(state, 0700);
-	put("conf", "");
-	put("here/vm1.conf", "[guest]\nqmp = unix:/tmp/lockstep-no-such-1\n");
+	put_file(dir, "conf", 0600, "");
+	put_file(dir, "here/vm1.conf", 0600, "[guest]\nqmp = unix:/tmp/lockstep-no-such-1\n");
 	d = (struct daemon){ .config_path = config, .guests_dir = guests, .state_dir = state };
 	err = (struct ls_err){ 0 };
 	return sd_event_new(&d.loop) < 0;
@@ -107,11 +89,11 @@ static void test_when_a_file_is_wrong_then_its_line_is_named(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < N(cases); i++) {
-		put(cases[i].name, cases[i].text);
+		put_file(dir, cases[i].name, 0600, cases[i].text);
 		assert_refused(-EINVAL, cases[i].where, cases[i].what);
 		snprintf(path, sizeof(path), "%s/%s", dir, cases[i].name);
 		unlink(path);
-		put("conf", "");
+		put_file(dir, "conf", 0600, "");
 	}
 	assert_int_equal(daemon_load(&d, false, &err), 0);
 	assert_int_equal(d.n_lanes, 1);
@@ -120,11 +102,12 @@ static void test_when_a_file_is_wrong_then_its_line_is_named(void **unused)
 static void test_when_a_guest_is_there_twice_then_both_places_are_named(void **unused)
 {
 	(void)unused;
-	put("here/vm2.conf", "[guest]\nqmp = unix:/tmp/lockstep-no-such-1\n");
+	put_file(dir, "here/vm2.conf", 0600, "[guest]\nqmp = unix:/tmp/lockstep-no-such-1\n");
 	assert_refused(-EEXIST, "vm1", "vm2");
-	put("here/vm2.conf", "[guest]\nqmp = unix:/tmp/lockstep-no-such-2\n");
+	put_file(dir, "here/vm2.conf", 0600, "[guest]\nqmp = unix:/tmp/lockstep-no-such-2\n");
 	mkdir((snprintf(err.text, sizeof(err.text), "%s/guests.d", state), err.text), 0700);
-	put("state/guests.d/vm1.conf", "[guest]\nqmp = unix:/tmp/lockstep-no-such-3\n");
+	put_file(dir, "state/guests.d/vm1.conf", 0600,
+		 "[guest]\nqmp = unix:/tmp/lockstep-no-such-3\n");
 	assert_refused(-EEXIST, guests, "/state/guests.d");
 }
 
@@ -145,7 +128,7 @@ static void test_when_a_file_cannot_be_read_then_it_is_named(void **unused)
 	mkdir(config, 0700);
 	assert_refused(-EIO, "/conf", "cannot be read");
 	rmdir(config);
-	put("conf", "");
+	put_file(dir, "conf", 0600, "");
 	d.guests_dir = "/dev/null";
 	assert_refused(-ENOTDIR, "/dev/null", "Not a directory");
 }
@@ -154,14 +137,14 @@ static void test_when_a_file_cannot_be_read_then_it_is_named(void **unused)
 static void test_when_a_reload_is_wrong_then_all_stays(void **unused)
 {
 	(void)unused;
-	put("conf", "[lockstepd]\nmax-queue = 3\n");
+	put_file(dir, "conf", 0600, "[lockstepd]\nmax-queue = 3\n");
 	assert_int_equal(daemon_load(&d, false, &err), 0);
-	put("conf", "[lockstepd]\nmax-queue = 4\nstop-limit = never\n");
-	put("here/vm2.conf", "[guest]\nqmp = unix:/tmp/lockstep-no-such-2\n");
+	put_file(dir, "conf", 0600, "[lockstepd]\nmax-queue = 4\nstop-limit = never\n");
+	put_file(dir, "here/vm2.conf", 0600, "[guest]\nqmp = unix:/tmp/lockstep-no-such-2\n");
 	assert_int_equal(daemon_load(&d, false, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "/conf:3"));
-	put("conf", "[lockstepd]\nmax-queue = 4\n");
-	put("here/vm3.conf", "[guest]\n");
+	put_file(dir, "conf", 0600, "[lockstepd]\nmax-queue = 4\n");
+	put_file(dir, "here/vm3.conf", 0600, "[guest]\n");
 	assert_int_equal(daemon_load(&d, false, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "vm3.conf: no \"qmp"));
 	assert_int_equal(d.config.max_queue, 3);
@@ -207,7 +190,7 @@ static void test_when_the_journal_is_damaged_then_the_way_out_is_told(void **unu
 	snprintf(path, sizeof(path), "%s/journal.db", state);
 	assert_int_equal(truncate(path, 4096), 0);
 	assert_refused(-EUCLEAN, "/state/journal.db", "mv journal.db*");
-	put("state/journal.db", "this is no journal\n");
+	put_file(dir, "state/journal.db", 0600, "this is no journal\n");
 	assert_refused(-EUCLEAN, "/state/journal.db", "mv journal.db*");
 }
 

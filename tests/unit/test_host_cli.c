@@ -19,7 +19,6 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
-#include <lockstep/log.h>
 #include <qmp.h>
 
 #include "../../coordinator/hv/claim.h"
@@ -30,11 +29,6 @@
 
 #define REPORTS 2000
 #define QUEUE	64 /* more than any claim's socket lets wait */
-
-void log_sink(int priority, const char *fmt, ...)
-{
-	(void)priority, (void)fmt;
-}
 
 /* ---- what is printed ----------------------------------------------------- */
 

@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-#include <lockstep/log.h>
 
 #include "../../coordinator/hv/conn.h"
 
@@ -31,11 +30,6 @@
 #else
 #define MOST_MS 500
 #endif
-
-void log_sink(int priority, const char *fmt, ...)
-{
-	(void)priority, (void)fmt;
-}
 
 static unsigned events;
 

@@ -15,28 +15,10 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include <lockstep/log.h>
-
 #include "../../coordinator/run/guests.h"
+#include "put_file.h"
 
 static char dir[] = "/tmp/lockstep-guests-XXXXXX";
-
-void log_sink(int priority, const char *fmt, ...)
-{
-	(void)priority, (void)fmt;
-}
-
-static void conf(const char *name, const char *text)
-{
-	char path[200];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
-	f = fopen(path, "we");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
 
 static int make_dir(void **state)
 {
@@ -59,15 +41,17 @@ static void test_when_written_properly_then_read(void **state)
 	struct guest g;
 
 	(void)state;
-	conf("vm1", "[guest]\nqmp = unix:/run/vm1.qmp\nagent = unix:/run/vm1.agent\n");
+	put_file(dir, "vm1.conf", 0600,
+		 "[guest]\nqmp = unix:/run/vm1.qmp\nagent = unix:/run/vm1.agent\n");
 	assert_int_equal(guest_load(dir, "vm1", NULL, &g), 0);
 	assert_string_equal(g.name, "vm1");
 	assert_string_equal(g.qmp, "unix:/run/vm1.qmp");
 	assert_string_equal(g.agent, "unix:/run/vm1.agent");
-	conf("vm2", "[guest]\nqmp = /run/vm2.qmp\n");
+	put_file(dir, "vm2.conf", 0600, "[guest]\nqmp = /run/vm2.qmp\n");
 	assert_int_equal(guest_load(dir, "vm2", NULL, &g), 0);
 	assert_string_equal(g.agent, "");
-	conf("vm3", "[guest]\nqmp = /run/vm3.qmp\nagent = \n"); /* as lockstepd keeps it */
+	put_file(dir, "vm3.conf", 0600,
+		 "[guest]\nqmp = /run/vm3.qmp\nagent = \n"); /* as lockstepd keeps it */
 	assert_int_equal(guest_load(dir, "vm3", NULL, &g), 0);
 	assert_string_equal(g.agent, "");
 }
@@ -97,7 +81,7 @@ static void test_when_wrong_then_refused_with_a_hint(void **state)
 		struct guest g = { .name = "untouched" };
 		struct ls_err err = { 0 };
 
-		conf("bad", cases[i].text);
+		put_file(dir, "bad.conf", 0600, cases[i].text);
 		assert_int_equal(guest_load(dir, "bad", &err, &g), cases[i].code);
 		assert_non_null(strstr(err.text, cases[i].says));
 		assert_string_equal(g.name, "untouched");
@@ -129,7 +113,7 @@ static void test_when_unknown_then_the_known_are_listed(void **state)
 	struct ls_err err = { 0 };
 
 	(void)state;
-	conf("known", "[guest]\nqmp = /x\n");
+	put_file(dir, "known.conf", 0600, "[guest]\nqmp = /x\n");
 	assert_int_equal(guest_load(dir, "nosuch", &err, &g), -ENOENT);
 	assert_non_null(strstr(err.text, "known"));
 	assert_non_null(strstr(err.text, "--qmp"));
@@ -154,7 +138,7 @@ static void test_when_address_is_too_long_then_refused(void **state)
 
 	(void)state;
 	snprintf(text, sizeof(text), "[guest]\nqmp = /%0*d\n", GUEST_ADDRESS_BYTES, 0);
-	conf("long", text);
+	put_file(dir, "long.conf", 0600, text);
 	assert_int_equal(guest_load(dir, "long", &err, &g), -EINVAL);
 }
 

@@ -15,16 +15,10 @@
 
 #include <cmocka.h>
 
-#include <lockstep/log.h>
 
 #include "../../coordinator/cli/paint.h"
 
 #define TEXT "all agrees\n  cpu3  ! it does not\nend"
-
-void log_sink(int priority, const char *fmt, ...)
-{
-	(void)priority, (void)fmt;
-}
 
 static char seen[512];
 

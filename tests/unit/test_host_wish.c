@@ -13,14 +13,8 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
-#include <lockstep/log.h>
 
 #include "../../coordinator/run/wish.h"
-
-void log_sink(int priority, const char *fmt, ...)
-{
-	(void)priority, (void)fmt;
-}
 
 /* What a client sends is what the daemon plans: each kind there and back. */
 static void test_when_sent_as_json_then_the_same_wish_arrives(void **state)
