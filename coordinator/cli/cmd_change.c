@@ -8,9 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <qmp.h>
+
 #include "client.h"
 #include "../report/dry.h"
 #include "../report/json.h"
+#include "../report/report.h"
 #include "../report/show.h"
 #include "tell.h"
 
@@ -40,16 +43,37 @@ static void say_now(struct session *s, const struct wish *w)
 		show_now(stdout, cli->guest.name, vm, w->kind);
 }
 
+/* Return: an exit code; that the agent has answered is the planner's to see. */
+static int await_agent(struct session *s, const struct wish *w)
+{
+	const struct vm *vm = &run_view(s->run)->vm[SIDE_SRC];
+	unsigned limit_ms = wish_waits_ms(w, vm, s->cli->timeout_ms);
+	int code = XC_OK;
+
+	if (limit_ms)
+		tell_object(s->cli, report_awaiting(vm, limit_ms));
+	while (!code && qmp_now_ms() < s->since_ms + limit_ms) {
+		sd_event_run(s->loop, WISH_AGAIN_MS * 1000);
+		code = session_look(s);
+		limit_ms = wish_waits_ms(w, vm, s->cli->timeout_ms);
+	}
+	return code;
+}
+
 static int change_opened(struct session *s, const struct wish *w, const char *id)
 {
+	int code = await_agent(s, w), r;
 	struct txn *t = NULL;
 	struct ls_err err;
-	int r = wish_plan(w, &run_view(s->run)->vm[SIDE_SRC], id, &err, &t), code = XC_OK;
+
+	if (code)
+		return code;
+	r = wish_plan(w, &run_view(s->run)->vm[SIDE_SRC], id, &err, &t);
 
 	if (r < 0)
 		return cli_error(s->cli, wish_is_wrong(r) ? XC_USAGE : XC_REFUSED, &err);
 	if (t && w->dry_run)
-		tell_plan(s->cli, dry_plan(s->run, s->cli->guest.name, t));
+		tell_object(s->cli, dry_plan(s->run, s->cli->guest.name, t));
 	else if (t)
 		code = session_run(s, t);
 	if (code != XC_LOST)

@@ -19,7 +19,7 @@
 
 /* ---- life --------------------------------------------------------------- */
 
-static int look(struct session *s)
+int session_look(struct session *s)
 {
 	struct ls_err err;
 	int r = run_look(s->run, &err);
@@ -32,7 +32,7 @@ static int open_run(struct session *s, const struct guest *dst, const struct run
 	s->run = run_new(s->loop, &s->cli->guest, dst, ops);
 	if (!s->run)
 		abort();
-	return look(s);
+	return session_look(s);
 }
 
 /* The interrupted migration was ended, and with it the QEMU that was named. */
@@ -68,6 +68,7 @@ int session_open(struct session *s, struct cli *cli, const char *what, const str
 	s->other_claim = claim_drop(s->other_claim);
 	if (code || s->moved)
 		return code ? code : say_moved(s, what);
+	s->since_ms = qmp_now_ms();
 	if (dst && claim_take(s->loop, dst->qmp, what, &err, &s->other_claim) < 0)
 		return cli_error(cli, XC_BUSY, &err);
 	/* A recovery may have changed everything, even which QEMU has the guest. */
@@ -75,7 +76,7 @@ int session_open(struct session *s, struct cli *cli, const char *what, const str
 		run_free(s->run);
 		return open_run(s, dst, ops);
 	}
-	return look(s);
+	return session_look(s);
 }
 
 void session_close(struct session *s)
@@ -115,7 +116,7 @@ static void watch_signals(struct session *s, sd_event_source **src)
 
 int session_run(struct session *s, struct txn *t)
 {
-	uint64_t deadline = s->cli->timeout_ms ? qmp_now_ms() + s->cli->timeout_ms : 0;
+	uint64_t deadline = s->cli->timeout_ms ? s->since_ms + s->cli->timeout_ms : 0;
 	sd_event_source *signals[3] = { NULL };
 
 	watch_signals(s, signals);

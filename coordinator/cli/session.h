@@ -13,6 +13,7 @@
  * @claim, @other_claim: that no other lockstep of this host works on it, or on @other
  * @at:    recovery: which side of an interrupted migration it is
  * @other: the other side
+ * @since_ms: open; --timeout counts from here
  * @moved: recovery: the guest is at @other now, and this QEMU has ended
  */
 struct session {
@@ -22,6 +23,7 @@ struct session {
 	struct run *run;
 	enum side at;
 	struct guest other;
+	uint64_t since_ms;
 	bool moved;
 };
 
@@ -38,6 +40,9 @@ struct session {
 int session_open(struct session *s, struct cli *cli, const char *what, const struct guest *dst,
 		 const struct run_ops *ops);
 void session_close(struct session *s);
+
+/* Look again. Return: an exit code; the error was printed. */
+int session_look(struct session *s);
 
 /* Run to the end, print how it ended; returns an exit code. */
 int session_run(struct session *s, struct txn *t);

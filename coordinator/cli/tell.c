@@ -66,9 +66,9 @@ void tell_end(const struct cli *cli, const struct txn *t)
 	emit(cli, report_ended(cli->guest.name, t));
 }
 
-void tell_plan(const struct cli *cli, struct json_object *plan)
+void tell_object(const struct cli *cli, struct json_object *o)
 {
-	emit(cli, plan);
+	emit(cli, o);
 }
 
 void tell_text(const struct cli *cli, const char *text)

@@ -12,8 +12,8 @@
 void tell_ops(struct cli *cli, struct run_ops *ret_ops);
 void tell_end(const struct cli *cli, const struct txn *t);
 
-/* What a dry run found; consumed. */
-void tell_plan(const struct cli *cli, struct json_object *plan);
+/* One object, such as what a dry run found; consumed. */
+void tell_object(const struct cli *cli, struct json_object *o);
 
 /* Text of the command itself, several lines, for standard output. */
 void tell_text(const struct cli *cli, const char *text);

@@ -136,3 +136,10 @@ const char *txn_item_result(const struct txn *t, unsigned item)
 		return any_pending(t) ? "done" : "pending";
 	return t->entered ? "taken back" : "not tried";
 }
+
+/* A balloon is its driver's word; QEMU's own agent counts CPUs, and knows no memory. */
+bool txn_guest_seen(const struct txn *t)
+{
+	return t->op == OP_BALLOON || t->agent == AGENT_LOCKSTEP ||
+	       (t->agent == AGENT_QGA && t->op == OP_VCPUS);
+}

@@ -182,6 +182,9 @@ void txn_item_name(const struct txn *t, unsigned item, char ret_name[ITEM_NAME_B
  */
 const char *txn_item_result(const struct txn *t, unsigned item);
 
+/* Whether its end is what the guest itself says, too; else it is QEMU's word alone. */
+bool txn_guest_seen(const struct txn *t);
+
 /**
  * txn_reopen() - Take up a transaction that has ended short of its goal
  * @t:    loaded; stuck, or pending, or given up in the middle

@@ -183,6 +183,7 @@ enum {
  * @surrendered: this QEMU has given its guest away and may never continue it
  *
  * Guest side, as the agent said; @agent_answers tells whether it did this time:
+ * @has_agent:   a channel to one is configured: the guest is to have one
  * @agent:       kind last seen; @agent_text: why it did not answer, in words
  * @boots:       how many boots of the guest were noticed: another number, another kernel
  * @booting:     it was reset, and its agent has not answered since
@@ -217,6 +218,7 @@ struct vm {
 	char claim_host[LS_NAME_BYTES];
 	bool surrendered;
 
+	bool has_agent;
 	enum vm_agent agent;
 	bool agent_answers;
 	char agent_text[160];

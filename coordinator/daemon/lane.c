@@ -30,6 +30,11 @@ static void emit(struct lane *l, const struct job *q, struct json_object *o)
 	json_object_put(o);
 }
 
+void lane_emit(struct lane *l, struct json_object *o)
+{
+	emit(l, l->running, o);
+}
+
 static void emit_error(struct lane *l, const struct job *q, int code, const struct ls_err *err)
 {
 	const struct log_about about = { LOG_REFUSED, l->guest.name, q->job.id, NULL, err };
@@ -50,7 +55,7 @@ void lane_tell(void *arg, const struct txn *t, const struct action *a)
 	if (a->tell == TELL_ROW_DONE || a->tell == TELL_ROW_FAILED)
 		metrics_row(l->ops.metrics, a->row, a->took_ms);
 	lane_publish(l);
-	emit(l, l->running, o);
+	lane_emit(l, o);
 }
 
 /* ---- records ----------------------------------------------------------------- */
@@ -150,7 +155,7 @@ static void on_now(void *arg)
 		free(text);
 	}
 	l->lost |= !vm->answers;
-	emit(l, l->running, o);
+	lane_emit(l, o);
 	job_over(l);
 }
 
@@ -162,11 +167,12 @@ static void on_ended(void *arg, struct txn *t)
 
 	log_about(LOG_INFO, &about, "%s %s", txn_end_name(t->end), t->reason.text);
 	metrics_ended(l->ops.metrics, l->running->job.wish.kind, t->end, &t->reason);
-	emit(l, l->running, report_ended(l->guest.name, t));
+	lane_emit(l, report_ended(l->guest.name, t));
 	run_look_start(l->run, on_now, l);
 }
 
-static void already_so(struct lane *l)
+/* Without a transaction that would tell it. */
+static void end_done(struct lane *l)
 {
 	struct json_object *o = report_object("end");
 
@@ -174,24 +180,21 @@ static void already_so(struct lane *l)
 	json_add_str(o, "end", txn_end_name(END_DONE));
 	json_add_str(o, "reason", "");
 	json_add_num(o, "exit", XC_OK);
-	metrics_ended(l->ops.metrics, l->running->job.wish.kind, END_DONE, NULL);
-	emit(l, l->running, o);
+	lane_emit(l, o);
 	on_now(l);
+}
+
+static void already_so(struct lane *l)
+{
+	metrics_ended(l->ops.metrics, l->running->job.wish.kind, END_DONE, NULL);
+	end_done(l);
 }
 
 /* A dry run: what would be done, and what is. */
 static void only_tell(struct lane *l)
 {
-	struct job *q = l->running;
-	struct json_object *o = report_object("end");
-
-	emit(l, q, dry_plan(l->run, l->guest.name, q->txn));
-	json_add_str(o, "operation", wish_verb(q->job.wish.kind));
-	json_add_str(o, "end", txn_end_name(END_DONE));
-	json_add_str(o, "reason", "");
-	json_add_num(o, "exit", XC_OK);
-	emit(l, q, o);
-	on_now(l);
+	lane_emit(l, dry_plan(l->run, l->guest.name, l->running->txn));
+	end_done(l);
 }
 
 static void refuse(struct lane *l, int code, const struct ls_err *err)
@@ -205,12 +208,13 @@ static void on_looked(void *arg)
 {
 	struct lane *l = arg;
 	struct job *q = l->running;
-	uint64_t now_ms = qmp_now_ms();
 	struct ls_err err = { 0 };
 	int r = run_look_error(l->run, &err), code = XC_REACH;
 
-	l->seen_ms = now_ms;
+	l->seen_ms = qmp_now_ms();
 	l->lost |= r < 0;
+	if (r == 0 && !q->cancelled && !q->txn && lane_awaits_agent(l))
+		return;
 	if (r == 0 && q->cancelled)
 		r = ls_err_set(&err, -ECANCELED, "cancelled before it began");
 	if (r == 0 && !q->txn) {
@@ -223,8 +227,8 @@ static void on_looked(void *arg)
 		return;
 	}
 	if (r == 0 && q->txn)
-		r = run_start(l->run, q->txn, q->job.timeout_ms ? now_ms + q->job.timeout_ms : 0,
-			      on_ended, l);
+		r = run_start(l->run, q->txn,
+			      q->job.timeout_ms ? q->since_ms + q->job.timeout_ms : 0, on_ended, l);
 	if (r == 0 && q->undo)
 		run_cancel(l->run);
 	if (r < 0)
@@ -233,15 +237,21 @@ static void on_looked(void *arg)
 		already_so(l);
 }
 
+void lane_look(struct lane *l)
+{
+	run_look_start(l->run, on_looked, l);
+}
+
 static void next(struct lane *l)
 {
 	if (l->state != LANE_READY || l->running || !l->queue)
 		return;
 	l->running = unlink_first(l);
+	l->running->since_ms = qmp_now_ms();
 	l->state = LANE_BUSY;
 	l->looking = false; /* it is replaced */
 	lane_publish(l);
-	run_look_start(l->run, on_looked, l);
+	lane_look(l);
 }
 
 /* ---- the queue --------------------------------------------------------------- */
@@ -378,15 +388,6 @@ int lane_cancel(struct lane *l, const char *id, struct ls_err *err)
 	}
 	return ls_err_set(err, -ENOENT, "no transaction%s%.40s runs or waits here", id ? " " : "",
 			  id ? id : "");
-}
-
-void lane_close(struct lane *l)
-{
-	struct ls_err err;
-
-	l->closed = true;
-	ls_err_set(&err, -ESHUTDOWN, "lockstepd is stopping");
-	lane_refuse_all(l, XC_REFUSED, &err);
 }
 
 void lane_jobs_done(struct lane *l)

@@ -21,6 +21,7 @@
 
 #include "daemon_log.h"
 #include "../report/exit.h"
+#include "../report/report.h"
 #include "../hv/hv.h"
 
 #define HINT_MS 200 /* hints come in bursts: one look for all of them */
@@ -252,6 +253,33 @@ static void on_lost(void *arg)
 		l->lost = true;
 }
 
+/* ---- the guest's agent ------------------------------------------------------------ */
+
+static int on_again(sd_event_source *s, uint64_t now, void *arg)
+{
+	struct lane *l = arg;
+
+	(void)s, (void)now;
+	l->retry = sd_event_source_disable_unref(l->retry);
+	lane_look(l);
+	return 0;
+}
+
+bool lane_awaits_agent(struct lane *l)
+{
+	const struct vm *vm = &run_view(l->run)->vm[SIDE_SRC];
+	struct job *q = l->running;
+	unsigned limit_ms = wish_waits_ms(&q->job.wish, vm, q->job.timeout_ms);
+
+	if (qmp_now_ms() >= q->since_ms + limit_ms)
+		return false;
+	if (!q->awaits)
+		lane_emit(l, report_awaiting(vm, limit_ms));
+	q->awaits = true;
+	set_timer(l, WISH_AGAIN_MS, on_again);
+	return true;
+}
+
 /* A transaction that runs decides for itself what a loss means; then it is ours. */
 void lane_lost_now(struct lane *l)
 {
@@ -307,6 +335,15 @@ struct lane *lane_new(sd_event *loop, const struct guest *guest, const struct la
 	lane_publish(l);
 	attempt(l);
 	return l;
+}
+
+void lane_close(struct lane *l)
+{
+	struct ls_err err;
+
+	l->closed = true;
+	ls_err_set(&err, -ESHUTDOWN, "lockstepd is stopping");
+	lane_refuse_all(l, XC_REFUSED, &err);
 }
 
 void lane_free(struct lane *l)

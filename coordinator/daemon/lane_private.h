@@ -19,11 +19,13 @@
  * @txn:       NULL before it is planned; @seq: records of it
  * @undo:      it was loaded, to be taken back
  * @cancelled: before that
+ * @since_ms:  when it began: its time counts from here; @awaits: the agent, and it was said
  */
 struct job {
 	struct lane_job job;
 	struct txn *txn;
-	bool undo, cancelled;
+	bool undo, cancelled, awaits;
+	uint64_t since_ms;
 	unsigned seq;
 	struct job *next;
 };
@@ -87,6 +89,8 @@ struct lane {
 void lane_tell(void *arg, const struct txn *t, const struct action *a);
 void lane_record(void *arg, const struct txn *t, const char *row, const char *text,
 		 void (*done)(void *done_arg, const struct ls_err *err), void *done_arg);
+void lane_emit(struct lane *l, struct json_object *o); /* of what runs; consumed */
+void lane_look(struct lane *l);			       /* and then begin what runs */
 void lane_run_free(struct lane *l); /* and nobody is told of what is being written */
 void lane_publish(struct lane *l);  /* something that readers see has changed */
 void lane_kick(struct lane *l);	    /* look whether the next request can begin */
@@ -98,6 +102,9 @@ void lane_idle(struct lane *l); /* nothing runs any more: the next one, or away 
 /* lane_life.c */
 void lane_lost_now(struct lane *l);
 void lane_refresh(struct lane *l); /* look again, soon, unless somebody does anyway */
+
+/* The agent is to answer before a wish is planned: true if there is another look for it. */
+bool lane_awaits_agent(struct lane *l);
 
 /* lane_doctor.c */
 void lane_doctor_done(struct lane *l);

@@ -123,6 +123,7 @@ static void finish(struct look *k, bool answers)
 		if (k->err.code)
 			hv->monitor.last = k->err;
 	}
+	k->vm.has_agent = hv->has_agent;
 	k->vm.agent = hv->kind;
 	k->vm.boots = hv->boots;
 	k->vm.booting = hv->boot_until_ms > hv_now_ms();

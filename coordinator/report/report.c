@@ -86,8 +86,21 @@ struct json_object *report_ended(const char *guest, const struct txn *t)
 		     : t->reason.text[0] ? t->reason.text
 					 : "what stopped it is not on record");
 	json_add_num(o, "exit", (uint64_t)exit_of_end(t->end));
+	json_object_object_add(o, "guest-seen", json_object_new_boolean(txn_guest_seen(t)));
 	if (t->op != OP_MIGRATE)
 		json_object_object_add(o, "items", items(t));
+	return o;
+}
+
+struct json_object *report_awaiting(const struct vm *vm, unsigned limit_ms)
+{
+	struct json_object *o = report_object("warning");
+	char text[sizeof(vm->agent_text) + 64];
+
+	snprintf(text, sizeof(text), "waiting for the guest's agent, %u s at most: %s",
+		 limit_ms / 1000, vm->agent_text);
+	json_add_str(o, "row", "");
+	json_add_str(o, "text", text);
 	return o;
 }
 

@@ -25,4 +25,7 @@ struct json_object *report_progress(const struct vm_progress *p, enum vm_mig mig
 struct json_object *report_ended(const char *guest, const struct txn *t);
 struct json_object *report_error(int code, const struct ls_err *err);
 
+/* Before anything is planned: @vm's agent is waited for. */
+struct json_object *report_awaiting(const struct vm *vm, unsigned limit_ms);
+
 #endif

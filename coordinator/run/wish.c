@@ -228,6 +228,25 @@ static int check_has_guest(const struct vm *vm, struct ls_err *err)
 			  vm_run_name(vm->run));
 }
 
+unsigned wish_waits_ms(const struct wish *w, const struct vm *vm, unsigned timeout_ms)
+{
+	if (w->kind == WISH_BALLOON || !vm->answers || !vm->has_agent || vm->agent_answers ||
+	    check_has_guest(vm, NULL) < 0)
+		return 0;
+	return timeout_ms ? timeout_ms : vm->booting ? VM_BOOT_MS : WISH_AGENT_MS;
+}
+
+static int check_agent(const struct wish *w, const struct vm *vm, struct ls_err *err)
+{
+	if (!wish_waits_ms(w, vm, 0))
+		return 0;
+	return ls_err_set(err, -EBUSY,
+			  "the guest's agent does not answer (%.100s): nobody would know what "
+			  "became of a change, so nothing was asked; where there is no agent, "
+			  "take it out of the guest's file",
+			  vm->agent_text);
+}
+
 static int plan(const struct wish *w, const struct vm *vm, const char *id, struct ls_err *err,
 		struct txn **ret_txn)
 {
@@ -262,6 +281,8 @@ int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct 
 	int r = check_has_guest(vm, err);
 
 	*ret_txn = NULL;
+	if (r == 0)
+		r = check_agent(w, vm, err);
 	if (r == 0)
 		r = plan(w, vm, id, err, ret_txn);
 	if (*ret_txn)

@@ -50,13 +50,28 @@ struct wish {
 /* "vcpus 4", "cpu-offline 3,5": for those who find the guest taken, for lists and logs. */
 void wish_text(const struct wish *w, char *buf, size_t len);
 
+#define WISH_AGENT_MS 20000 /* for the agent of a guest that is not known to boot */
+#define WISH_AGAIN_MS 500   /* between two looks for it */
+
+/**
+ * wish_waits_ms() - How long the guest's agent is to be waited for, before anything is planned
+ * @timeout_ms: that the user gave, 0 none
+ *
+ * Nobody would know what the guest makes of a change while its agent is silent: it boots,
+ * its agent is not started yet, is stopped, or hangs. A guest without a channel to one has
+ * none, and a balloon needs none.
+ *
+ * Return: from the first look on; 0 when there is nothing to wait for.
+ */
+unsigned wish_waits_ms(const struct wish *w, const struct vm *vm, unsigned timeout_ms);
+
 /**
  * wish_plan() - From a wish and one look to what is to be done
  * @vm: the guest as it is
  * @id: of the transaction
  *
  * Return: 0; 1 it is so already, *ret_txn is NULL; -EPERM the guest does not run here;
- *         else as plan_vcpus().
+ *         -EBUSY its agent is silent; else as plan_vcpus().
  */
 int wish_plan(const struct wish *w, const struct vm *vm, const char *id, struct ls_err *err,
 	      struct txn **ret_txn);

@@ -147,6 +147,42 @@ static void test_when_cancelled_then_wherever_it_is(void **state)
 	assert_null(fake.t);
 }
 
+/* Nothing is planned before the guest's agent has answered; whoever asked is told of it once. */
+static void test_when_the_agent_is_silent_then_waited_for_at_most_so_long(void **state)
+{
+	struct vm *vm = &fake.view.vm[SIDE_SRC];
+	struct lane_job job = { .owner = 1, .timeout_ms = 10000 };
+	char id[LS_TXN_BYTES];
+	struct ls_err err;
+
+	(void)state;
+	fake_make_ready();
+	job.wish = (struct wish){ .kind = WISH_VCPUS, .value = 3, .node = NODE_ANY };
+	vm->has_agent = true;
+	vm->agent_answers = false;
+	assert_int_equal(lane_ask(fake.lane, &job, &err, id), 0);
+	fake_turn();
+	fake_look();
+	fake_await_look();
+	fake_look();
+	fake_assert_said("1 warning ;");
+	fake_await_look();
+	vm->agent_answers = true;
+	fake_look();
+	assert_non_null(fake.t);
+	fake_end(END_DONE);
+	fake_look();
+	fake.said[0] = '\0';
+	vm->agent_answers = false;
+	job.timeout_ms = 1;
+	assert_int_equal(lane_ask(fake.lane, &job, &err, id), 0);
+	fake_turn();
+	sd_event_run(fake.loop, 10000); /* all the time that it was given */
+	fake_look();
+	fake_assert_said("1 error ;");
+	assert_null(fake.t);
+}
+
 /* What a loss means for what runs the engine decides; then the lane is away. */
 static void test_when_lost_in_the_middle_then_away_after_the_end(void **state)
 {
@@ -226,6 +262,7 @@ int main(void)
 		LANE_TEST(test_when_many_ask_then_one_after_the_other),
 		LANE_TEST(test_when_there_is_nothing_to_do_then_ended_at_once),
 		LANE_TEST(test_when_cancelled_then_wherever_it_is),
+		LANE_TEST(test_when_the_agent_is_silent_then_waited_for_at_most_so_long),
 		LANE_TEST(test_when_lost_in_the_middle_then_away_after_the_end),
 		LANE_TEST(test_when_a_record_is_late_then_nobody_is_told),
 		LANE_TEST(test_when_gone_on_with_then_from_where_it_was),

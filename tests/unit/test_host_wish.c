@@ -138,6 +138,52 @@ static void test_when_no_guest_runs_here_then_refused(void **state)
 	}
 }
 
+/* An agent that is to be there and says nothing is no reason to go on without it. */
+static void test_when_the_agent_is_silent_then_waited_for_and_refused(void **state)
+{
+	const struct wish vcpus = { .kind = WISH_VCPUS, .value = 2, .node = NODE_ANY };
+	struct vm_cpu cpus[2] = { { .vcpus = 1, .plugged = true }, { .vcpus = 1 } };
+	struct vm vm = { .run = VM_RUNNING, .answers = true, .has_agent = true, .n_cpus = 2 };
+	struct txn *t = NULL;
+	struct ls_err err;
+
+	(void)state;
+	vm.cpus = cpus;
+	assert_int_equal(wish_waits_ms(&vcpus, &vm, 0), WISH_AGENT_MS);
+	assert_int_equal(wish_waits_ms(&vcpus, &vm, 5000), 5000);
+	assert_int_equal(wish_plan(&vcpus, &vm, "t", &err, &t), -EBUSY);
+	assert_non_null(strstr(err.text, "nothing was asked"));
+	assert_null(t);
+	vm.booting = true;
+	assert_int_equal(wish_waits_ms(&vcpus, &vm, 0), VM_BOOT_MS);
+	vm.agent = AGENT_LOCKSTEP; /* known from before, and as silent */
+	assert_int_equal(wish_plan(&vcpus, &vm, "t", &err, &t), -EBUSY);
+	vm.agent_answers = true;
+	assert_int_equal(wish_waits_ms(&vcpus, &vm, 0), 0);
+	assert_int_equal(wish_plan(&vcpus, &vm, "t", &err, &t), 0);
+	assert_true(txn_guest_seen(t));
+	txn_free(t);
+}
+
+/* Where there is none nobody is waited for, and the end says whose word it is. */
+static void test_when_there_is_no_agent_then_it_is_qemus_word_alone(void **state)
+{
+	const struct wish vcpus = { .kind = WISH_VCPUS, .value = 2, .node = NODE_ANY };
+	struct vm_cpu cpus[2] = { { .vcpus = 1, .plugged = true }, { .vcpus = 1 } };
+	struct vm vm = { .run = VM_RUNNING, .answers = true, .n_cpus = 2 };
+	struct txn *t = NULL;
+	struct ls_err err;
+
+	(void)state;
+	vm.cpus = cpus;
+	assert_int_equal(wish_waits_ms(&vcpus, &vm, 0), 0);
+	assert_int_equal(wish_plan(&vcpus, &vm, "t", &err, &t), 0);
+	assert_false(txn_guest_seen(t));
+	txn_free(t);
+	vm.has_agent = true; /* a balloon has a driver of its own */
+	assert_int_equal(wish_waits_ms(&(struct wish){ .kind = WISH_BALLOON }, &vm, 0), 0);
+}
+
 /* 4294967298 is not 2. */
 static void test_when_a_count_is_beyond_all_bounds_then_it_is_not_cut(void **state)
 {
@@ -176,6 +222,8 @@ int main(void)
 		cmocka_unit_test(test_when_told_then_in_the_units_of_people),
 		cmocka_unit_test(test_when_numbers_are_typed_then_lists_and_ranges),
 		cmocka_unit_test(test_when_no_guest_runs_here_then_refused),
+		cmocka_unit_test(test_when_the_agent_is_silent_then_waited_for_and_refused),
+		cmocka_unit_test(test_when_there_is_no_agent_then_it_is_qemus_word_alone),
 		cmocka_unit_test(test_when_a_count_is_beyond_all_bounds_then_it_is_not_cut),
 		cmocka_unit_test(test_when_ids_are_made_then_none_is_made_twice),
 	};
