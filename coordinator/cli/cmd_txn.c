@@ -105,18 +105,19 @@ static int follow(struct cli *cli, const char *verb, struct json_object *args)
 /**
  * struct txn_verb - One word after "txn"
  * @argument: member that its argument becomes; @needed: it must be there
- * @follow:   it makes the transaction run
+ * @follow:   it makes the transaction run; @goal: to an end with this exit code
  */
 static const struct txn_verb {
 	const char *word, *command, *argument;
 	bool needed, follow;
+	int goal;
 	void (*show)(const struct cli *cli, struct json_object *value);
 } verbs[] = {
-	{ "list", "txn-list", "guest", false, false, show_list },
-	{ "show", "txn-show", "txn", true, false, show_one },
-	{ "resume", "txn-resume", "txn", true, true, NULL },
-	{ "undo", "txn-undo", "txn", true, true, NULL },
-	{ "forget", "txn-forget", "txn", true, false, NULL },
+	{ "list", "txn-list", "guest", false, false, XC_OK, show_list },
+	{ "show", "txn-show", "txn", true, false, XC_OK, show_one },
+	{ "resume", "txn-resume", "txn", true, true, XC_OK, NULL },
+	{ "undo", "txn-undo", "txn", true, true, XC_UNDONE, NULL },
+	{ "forget", "txn-forget", "txn", true, false, XC_OK, NULL },
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -144,8 +145,10 @@ static int run_journal(struct cli *cli)
 	args = json_object_new_object();
 	if (cli->n_args == 2)
 		json_add_str(args, v->argument, cli->args[1]);
-	if (v->follow)
-		return follow(cli, v->command, args);
+	if (v->follow) {
+		code = follow(cli, v->command, args);
+		return code == v->goal ? XC_OK : code;
+	}
 	code = client_ask(cli, v->command, args, &value);
 	if (!code && v->show)
 		v->show(cli, value);

@@ -84,8 +84,12 @@ int txn_reopen(struct txn *t, bool undo, struct ls_err *err)
 	for (unsigned i = 0; i < t->n && !undo; i++)
 		if (t->items[i].state == ITEM_PENDING)
 			t->items[i].state = ITEM_IN; /* it may have gone since */
+	if (undo) /* it may be on its way back already, which needs a reason on record */
+		ls_err_set(&t->reason, -ECANCELED, "taken back as asked, after it had ended: %s",
+			   txn_end_name(t->end));
+	else
+		t->reason = (struct ls_err){ 0 };
 	t->end = END_NONE;
-	t->reason = (struct ls_err){ 0 };
 	t->loaded = false;
 	return 0;
 }
@@ -134,6 +138,10 @@ const char *txn_item_result(const struct txn *t, unsigned item)
 		return "partial";
 	if (t->end == END_PENDING)
 		return any_pending(t) ? "done" : "pending";
+	if (t->end == END_LOST)
+		return "lost";
+	if (t->end != END_UNDONE && t->end != END_REFUSED)
+		return "stuck";
 	return t->entered ? "taken back" : "not tried";
 }
 

@@ -178,7 +178,7 @@ void txn_item_name(const struct txn *t, unsigned item, char ret_name[ITEM_NAME_B
  * txn_item_result() - What became of an item of a transaction that has ended
  *
  * Return: "done", "partial", "refused" (its why says the reason), "pending", "taken back",
- *         "not tried".
+ *         "not tried", "stuck", "lost".
  */
 const char *txn_item_result(const struct txn *t, unsigned item);
 

@@ -199,6 +199,8 @@ const char *vm_mem_trouble(const struct vm *vm, const struct vm_mem *m)
 		return "a backend without a device: left behind by an interrupted plug";
 	if (m->refused)
 		return "the guest refused to give it up";
+	if (m->unplug == TRI_YES)
+		return "its unplug was asked for and is not finished";
 	if (m->size != m->requested)
 		return "the guest has not followed the request yet";
 	if (!vm->agent_answers || vm->agent != AGENT_LOCKSTEP)

@@ -61,9 +61,12 @@ void ctl_fail(struct qmp_call *call, int r, const struct ls_err *err);
 
 /* The call is answered when the transaction is on record, or refused. */
 void ctl_remember(struct ctl *c, struct qmp_call *call, const char *txn);
+/* The lane of the "guest" that is meant; NULL: the call has been answered. */
+struct lane *ctl_lane(struct qmp_call *call, struct json_object *args, struct daemon *d);
 struct client *ctl_client(const struct qmp_call *call);
 
-/* ctl_txn.c: handlers of verbs */
+/* ctl_doctor.c, ctl_txn.c: handlers of verbs */
+void do_doctor(struct qmp_call *call, struct json_object *args, struct daemon *d);
 void do_txn_list(struct qmp_call *call, struct json_object *args, struct daemon *d);
 void do_txn_show(struct qmp_call *call, struct json_object *args, struct daemon *d);
 void do_txn_resume(struct qmp_call *call, struct json_object *args, struct daemon *d);

@@ -25,7 +25,7 @@ void ctl_fail(struct qmp_call *call, int r, const struct ls_err *err)
 	qmp_reply_error(call, exit_name(code), "%s", err->text);
 }
 
-static struct lane *find(struct qmp_call *call, struct json_object *args, struct daemon *d)
+struct lane *ctl_lane(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
 	const char *name = qmp_get_str(args, "guest", "");
 	struct lane *l = daemon_find(d, name);
@@ -55,7 +55,7 @@ static void do_list(struct qmp_call *call, struct json_object *args, struct daem
 
 static void do_status(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
-	struct lane *l = find(call, args, d);
+	struct lane *l = ctl_lane(call, args, d);
 
 	if (l)
 		qmp_reply(call, lane_status(l));
@@ -120,7 +120,7 @@ static void wish(struct qmp_call *call, struct json_object *args, struct daemon 
 {
 	struct lane_job job = { .owner = ctl_client(call)->number,
 				.timeout_ms = (unsigned)qmp_get_int(args, "timeout-ms", 0) };
-	struct lane *l = find(call, args, d);
+	struct lane *l = ctl_lane(call, args, d);
 	char id[LS_TXN_BYTES], text[WISH_TEXT_BYTES];
 	struct log_about about = { .message = LOG_ASKED, .txn = id };
 	struct ls_err err;
@@ -195,7 +195,7 @@ static void do_balloon(struct qmp_call *call, struct json_object *args, struct d
 
 static void do_cancel(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
-	struct lane *l = find(call, args, d);
+	struct lane *l = ctl_lane(call, args, d);
 	struct ls_err err;
 	int r = l ? lane_cancel(l, qmp_get_str(args, "txn", NULL), &err) : 0;
 
@@ -203,26 +203,6 @@ static void do_cancel(struct qmp_call *call, struct json_object *args, struct da
 		ctl_fail(call, r, &err);
 	else if (l)
 		qmp_reply(call, NULL);
-}
-
-static void on_findings(void *arg, struct json_object *findings, const struct ls_err *err)
-{
-	struct qmp_call *call = arg;
-
-	if (err->code)
-		qmp_reply_error(call, exit_name(XC_REFUSED), "%s", err->text);
-	else
-		qmp_reply(call, json_object_get(findings));
-}
-
-static void do_doctor(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	struct lane *l = find(call, args, d);
-	struct ls_err err;
-	int r = l ? lane_doctor(l, qmp_get_bool(args, "fix", false), on_findings, call, &err) : 0;
-
-	if (r < 0)
-		ctl_fail(call, r, &err);
 }
 
 /* ---- the set of guests ------------------------------------------------------------- */

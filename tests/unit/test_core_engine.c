@@ -330,7 +330,9 @@ static void takes_up(int which, enum verb row, enum verb undo, bool back)
 	world_wait(w, 10000);
 	w->fail_verb[0] = w->fail_verb[1] = VERB_NONE;
 	assert_int_equal(txn_load(w->writing, &err, &t), 0);
+	assert_string_equal(txn_item_result(t, 0), "stuck");
 	assert_int_equal(txn_reopen(t, back, &err), 0);
+	assert_int_equal(!t->reason.text[0], !back); /* it is told, and kept */
 	t->epoch += 2; /* another transaction had the guest in between */
 	memcpy(before, w->before, sizeof(before));
 	world_begin(w, t);

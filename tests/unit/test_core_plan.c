@@ -203,6 +203,19 @@ static void test_when_an_unplug_is_pending_then_refused_by_name(void **state)
 	vm_done(&vm);
 }
 
+/* Of a DIMM, too, the vector says so. */
+static void test_when_an_unplug_of_a_dimm_is_pending_then_shown(void **state)
+{
+	struct vm vm = guest(1, 1);
+	struct vm_mem *m = has_mem(&vm, VM_DIMM, "dimm0", 512 * MIB, 512 * MIB);
+
+	(void)state;
+	assert_null(vm_mem_trouble(&vm, m));
+	m->unplug = TRI_YES;
+	assert_non_null(strstr(vm_mem_trouble(&vm, m), "unplug"));
+	vm_done(&vm);
+}
+
 /* ---- memory --------------------------------------------------------------- */
 
 /* Less than at the start, more than maxmem. */
@@ -476,6 +489,7 @@ int main(void)
 		cmocka_unit_test(
 			test_when_a_thread_of_a_core_is_missing_then_the_core_is_not_there),
 		cmocka_unit_test(test_when_an_unplug_is_pending_then_refused_by_name),
+		cmocka_unit_test(test_when_an_unplug_of_a_dimm_is_pending_then_shown),
 		cmocka_unit_test(test_when_memory_is_out_of_range_then_the_range_is_named),
 		cmocka_unit_test(
 			test_when_memory_is_no_multiple_of_a_block_then_the_nearest_are_named),
