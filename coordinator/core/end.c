@@ -166,9 +166,13 @@ static void late_text(const struct engine *e, struct ls_err *err)
 
 bool end_row_late(struct engine *e, const struct view *v)
 {
+	const struct row *r = engine_row(e);
 	struct ls_err err;
 
-	late_text(e, &err);
+	if (r->late && !e->visit.unseen)
+		r->late(e->t, v, &err);
+	else
+		late_text(e, &err);
 	if (!e->visit.silent_ms && effort_late(e, v, &err))
 		return false;
 	if (!e->visit.hold && pends(e)) {

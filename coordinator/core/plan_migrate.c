@@ -71,12 +71,16 @@ static bool wants_window(const struct txn *t)
 	return t->agent == AGENT_LOCKSTEP && strcmp(t->mig->window, "off") != 0;
 }
 
-static bool no_unplug_pending(const struct vm *vm)
+/* What the guest was asked for may go in the middle, and the destination would still have it. */
+static const char *pending_unplug(const struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->n_cpus; i++)
 		if (vm->cpus[i].unplug == TRI_YES)
-			return false;
-	return true;
+			return vm->cpus[i].id;
+	for (unsigned i = 0; i < vm->n_mems; i++)
+		if (vm->mems[i].unplug == TRI_YES)
+			return vm->mems[i].id;
+	return NULL;
 }
 
 static bool mirrored(const struct view *v)
@@ -100,7 +104,7 @@ static bool made_devices(const struct vm *vm)
 LEVEL(params_src, caps_on(SRC(v)) || !SRC(v)->answers)
 LEVEL(params_dst, caps_on(DST(v)) || !DST(v)->answers)
 LEVEL(window_full, !wants_window(t) || window_is_ours(t, v))
-LEVEL(settled, no_unplug_pending(SRC(v)))
+LEVEL(settled, !pending_unplug(SRC(v)))
 LEVEL(checked, 1)
 LEVEL(gate_full, DST(v)->answers)
 LEVEL(mirror_full, mirrored(v) || loaded(v))
@@ -125,6 +129,17 @@ static uint64_t at_gate(const struct txn *t, const struct view *v, unsigned item
 {
 	(void)t, (void)item;
 	return SRC(v)->mig == MIG_PRE_SWITCHOVER;
+}
+
+static void still_pending(const struct txn *t, const struct view *v, struct ls_err *err)
+{
+	const char *id = pending_unplug(SRC(v));
+
+	(void)t;
+	ls_err_set(err, -EBUSY,
+		   "the guest was asked for %s and has not answered: it could give it in the "
+		   "middle of the move; wait for it, or ask for it again",
+		   id ? id : "a device");
 }
 
 /* ---- what makes a row impossible -------------------------------------- */
@@ -303,7 +318,7 @@ static const struct row rows[] = {
 	  .limit_ms = 30000, .mark = MARK_HOLD },
 
 	{ "settle",       SIDE_SRC, settled,       level_none,   VERB_NONE,       VERB_NONE,
-	  .limit_ms = 10000 },
+	  .limit_ms = 10000, .late = still_pending },
 	{ "dst:check",    SIDE_DST, checked,       level_none,   VERB_NONE,       VERB_NONE,
 	  .check = check_destination, .limit_ms = 5000 },
 	{ "dst:mirror",   SIDE_DST, mirror_full,   mirror_any,   VERB_MIRROR,     VERB_QUIT,

@@ -104,6 +104,7 @@ typedef bool (*item_fn)(const struct txn *t, unsigned item);
  *            it can bring it online), in any unit; 0: nothing; NULL: always
  * @partly:   at the limit, on the way forward, it ends there and what was reached stays:
  *            says in words how far it got; NULL: the walk turns round
+ * @late:     says in words what has not come at the limit; NULL: that something has not
  * @again:    ask again when a look shows a change and the row is not done
  */
 struct row {
@@ -118,6 +119,7 @@ struct row {
 	enum mark mark;
 	level_fn ready;
 	void (*partly)(const struct txn *t, const struct view *v, struct ls_err *err);
+	void (*late)(const struct txn *t, const struct view *v, struct ls_err *err);
 	bool (*seen)(const struct txn *t, const struct view *v);
 	item_fn sure_up, sure_down;
 	bool again;

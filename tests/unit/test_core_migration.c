@@ -72,6 +72,28 @@ static void test_when_an_earlier_migration_is_complete_then_this_one_is_not_wait
 	world_free(w);
 }
 
+/* A device that may go in the middle is waited for, be it a vCPU or a DIMM; then nothing begins. */
+static void test_when_an_unplug_is_pending_then_it_does_not_begin(void **state)
+{
+	(void)state;
+	for (int dimm = 0; dimm <= 1; dimm++) {
+		struct world *w = world_with(&scenarios[MIGRATE]);
+
+		world_has_dimm(w, "ls-old-7", 512 * W_MIB);
+		for (unsigned i = 0; i < W_MEMS && dimm; i++)
+			w->qemu[SIDE_SRC].mems[i].removing =
+				!strcmp(w->qemu[SIDE_SRC].mems[i].id, "ls-old-7");
+		w->qemu[SIDE_SRC].cpus[1].removing = !dimm;
+		world_wish(w, &scenarios[MIGRATE]);
+		assert_end(w, END_REFUSED);
+		assert_said(w,
+			    dimm ? "asked for ls-old-7 and has not answered" : "has not answered");
+		assert_int_equal(times(w, "migrate-incoming"), 0);
+		assert_int_equal(w->qemu[SIDE_SRC].run, VM_RUNNING);
+		world_free(w);
+	}
+}
+
 /* Somebody continues the source behind our back: the destination is never started. */
 static void test_when_somebody_starts_the_source_then_the_destination_stays(void **state)
 {
@@ -141,6 +163,7 @@ int main(void)
 		cmocka_unit_test(test_when_an_earlier_migration_was_cancelled_then_this_one_works),
 		cmocka_unit_test(
 			test_when_an_earlier_migration_is_complete_then_this_one_is_not_waited_for),
+		cmocka_unit_test(test_when_an_unplug_is_pending_then_it_does_not_begin),
 		cmocka_unit_test(test_when_somebody_starts_the_source_then_the_destination_stays),
 		cmocka_unit_test(test_when_the_devices_differ_at_the_gate_then_undone),
 		cmocka_unit_test(test_when_it_runs_there_already_then_taking_back_is_stuck),
