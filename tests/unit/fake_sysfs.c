@@ -104,14 +104,12 @@ static struct fake_file *find_file(struct fake *f, const char *path)
 	return NULL;
 }
 
-static int fake_read(void *ctx, const char *path, char *buf, size_t size)
+static int read_file(struct fake *f, const char *path, char *buf, size_t size)
 {
-	struct fake *f = ctx;
 	const struct fake_file *other;
 	char file[64];
 	int n;
 
-	ls_guard(&f->lock);
 	if (!strcmp(path, f->blind))
 		return f->blind_how;
 	other = find_file(f, path);
@@ -285,6 +283,20 @@ static int fake_write(void *ctx, const char *path, const char *value)
 	return r;
 }
 
+static int fake_read(void *ctx, const char *path, char *buf, size_t size)
+{
+	struct fake *f = ctx;
+	int r;
+
+	ls_guard(&f->lock);
+	r = read_file(f, path, buf, size);
+	if (!strcmp(path, f->after_read)) {
+		f->after_read[0] = '\0';
+		act(f, path, f->after_value);
+	}
+	return r;
+}
+
 const struct sysfs_ops fake_ops = { fake_read, fake_write, fake_list, NULL };
 
 /* ---- for tests --------------------------------------------------------------- */
@@ -358,6 +370,13 @@ int fake_user(struct fake *f, const char *path, const char *value)
 {
 	ls_guard(&f->lock);
 	return act(f, path, value);
+}
+
+void fake_user_next(struct fake *f, const char *path, const char *value)
+{
+	ls_guard(&f->lock);
+	snprintf(f->after_read, sizeof(f->after_read), "%s", path);
+	f->after_value = value;
 }
 
 void fake_release(struct fake *f)

@@ -76,6 +76,7 @@ struct fake_write {
  *            folder of every CPU that could be
  * @hang:     a write to this path waits in the kernel for fake_release()
  * @pipe:     where it waits: a signal ends that
+ * @after_read: once this file has been read a user writes @after_value to it
  */
 struct fake {
 	pthread_mutex_t lock;
@@ -95,6 +96,8 @@ struct fake {
 	int core_step;
 	bool hang_deaf;
 	int pipe[2];
+	char after_read[SYSFS_PATH_BYTES];
+	const char *after_value;
 };
 
 /**
@@ -128,6 +131,8 @@ void fake_put(struct fake *f, const char *path, const char *text);
 bool fake_has(struct fake *f, const char *path, const char *text);
 /* What a user in the guest would do with echo; the result of the write. */
 int fake_user(struct fake *f, const char *path, const char *value);
+/* The same, once the agent has read it, before it can write; @value is kept. */
+void fake_user_next(struct fake *f, const char *path, const char *value);
 /* From now on a file or directory cannot be read, with this -errno; "": all can. */
 void fake_blind(struct fake *f, const char *path, int how);
 /* Let a hanging write go on. */

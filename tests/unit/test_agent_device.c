@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <lockstep/cleanup.h>
 #include <lockstep/err.h>
 #include <urcu.h>
 
@@ -257,6 +258,21 @@ static void test_when_somebody_is_faster_then_it_is_foreign(void **state)
 	assert_string_equal(g->told[2].by, "foreign");
 }
 
+/* A user does what the agent is about to do: nothing is written, and it is the user's doing. */
+static void test_when_a_user_does_it_first_then_nothing_is_written(void **state)
+{
+	struct guest *g = *state;
+
+	guest_lock(g, "t1");
+	fake_user_next(&g->kernel, CPU2, "1");
+	assert_int_equal(device_online(guest_cpu(g, 2), NULL), 0);
+	assert_true(fake_agrees(&g->kernel, 2, true));
+	assert_int_equal(fake_writes(&g->kernel, CPU2, NULL), 0);
+	assert_int_equal(g->n_told, 1);
+	assert_string_equal(g->told[0].by, "foreign");
+	guest_unlock(g, "t1");
+}
+
 static void user_goes_there_and_back(struct guest *g)
 {
 	user_writes(g, "1");
@@ -286,12 +302,20 @@ static void test_when_undone_at_once_then_each_is_told_as_whose_it_is(void **sta
 	}
 }
 
+/* CPU 2 is up, and the write that brought it up is in the kernel still. */
+static void kernel_is_nearly_done(struct fake *f)
+{
+	ls_guard(&f->lock);
+	f->cpu[2].device = f->cpu[2].kernel = true;
+}
+
 /* While the kernel works on CPU 2 a user changes CPU 1; it may go on once that is told. */
 static void *user_meanwhile(void *arg)
 {
 	struct guest *g = arg;
 	int tries = 500;
 
+	kernel_is_nearly_done(&g->kernel);
 	fake_user(&g->kernel, "devices/system/cpu/cpu1/online", "0");
 	announced_add(&g->model.announced, 1);
 	while (!__atomic_load_n(&g->n_told, __ATOMIC_SEQ_CST) && tries--) {
@@ -302,6 +326,7 @@ static void *user_meanwhile(void *arg)
 	return NULL;
 }
 
+/* Of CPU 2 nothing is told meanwhile: it is the agent's own doing, as it says when it is done. */
 static void test_when_the_kernel_is_slow_then_what_others_do_is_told_meanwhile(void **state)
 {
 	struct guest *g = *state;
@@ -525,6 +550,7 @@ int main(void)
 		T(test_when_a_user_changes_a_cpu_and_back_then_both_are_told),
 		T(test_when_the_agent_changes_a_cpu_then_its_announcement_is_no_news),
 		T(test_when_somebody_is_faster_then_it_is_foreign),
+		T(test_when_a_user_does_it_first_then_nothing_is_written),
 		T(test_when_undone_at_once_then_each_is_told_as_whose_it_is),
 		T(test_when_the_kernel_is_slow_then_what_others_do_is_told_meanwhile),
 		T(test_when_a_cpu_comes_then_what_was_announced_before_is_over),
