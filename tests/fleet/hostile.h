@@ -10,6 +10,16 @@
 
 #include "fleet.h"
 
+/*
+ * A sanitizer makes lockstepd and its peers some four times slower. A storm that did not slow
+ * down with them would be another storm, and its load all that is seen.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STORM_MS 4
+#else
+#define STORM_MS 1
+#endif
+
 #define MOOD_VERBS 1024		/* requests whose verb is remembered, by id */
 #define MOOD_FULL  (256 * 1024) /* waiting to be read: then a flood pauses */
 

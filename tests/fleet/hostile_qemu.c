@@ -89,12 +89,12 @@ static bool deaf(struct mood *m, const char *verb, struct json_object *request)
 #define FIRST_ID .verb = CPUS, .find = "unattached/device[1]"
 const struct hostile hostile_qemus[] = {
 	{ "no-greeting",      .reply = nothing, .sync = true },
-	{ "greeting-endless", .sync = true, .reply = nothing, .tick = greets_for_ever, .tick_ms = 1 },
-	{ "answers-nobody",   .tick = to_nobody, .tick_ms = 5 },
+	{ "greeting-endless", .sync = true, .reply = nothing, .tick = greets_for_ever, .tick_ms = STORM_MS },
+	{ "answers-nobody",   .tick = to_nobody, .tick_ms = 5 * STORM_MS },
 	{ "error-to-nobody",  .tick = error_to_nobody, .tick_ms = 200 },
 	{ "never-reads",      .ask = deaf },
 	{ "error-long",       .verb = "query-status", .reply = error_long },
-	{ "events-any-time",  .tick = events_of_all_times, .tick_ms = 5 },
+	{ "events-any-time",  .tick = events_of_all_times, .tick_ms = 5 * STORM_MS },
 	SEVEN("status", "query-status"),
 	SEVEN("version", "query-version"),
 	SEVEN("cpus", CPUS),
