@@ -64,6 +64,7 @@ static const struct setting {
 	{ "agent",    SETTING_AGENT,  AT(agent),      0, 0, "yes, no, qga for QEMU's own, systemd or openrc: ours under Debian's init, host: ours in a guest that can be a host (yes)" },
 	{ "vsock",    SETTING_NUMBER, AT(vsock_cid),  3, 65535,          "CID of a vhost-vsock device; the agent's port is not waited for" },
 	{ "append",   SETTING_TEXT,   AT(append),     0, 0, "added to the kernel's command line" },
+	{ "offline-blocks", SETTING_FLAG, AT(offline_blocks), 0, 0, "memory that comes stays offline, whatever this kernel's default is" },
 	{ "disk",     SETTING_FLAG,   AT(disk),       0, 0, "a qcow2 disk, shared by all guests of the scenario that have one" },
 	{ "balloon",  SETTING_FLAG,   AT(balloon),    0, 0, "a virtio-balloon device" },
 	{ "incoming", SETTING_FLAG,   AT(incoming),   0, 0, "a destination: paused, waits for a migration" },
@@ -301,6 +302,16 @@ static void argv_channels(struct argv *a, const struct guest_config *c, const st
 	argv_add(a, "vhost-vsock-pci,id=vsock0,guest-cid=%u", c->vsock_cid);
 }
 
+static void argv_append(struct argv *a, const struct guest_config *c)
+{
+	const char *offline = c->offline_blocks ? kind_now()->offline_blocks : NULL;
+
+	argv_add(a, "-append");
+	argv_add(a, "console=%s quiet loglevel=1 panic=-1 lab.agent=%s%s%s%s%s",
+		 kind_now()->console, c->agent, offline ? " " : "", offline ? offline : "",
+		 *c->append ? " " : "", c->append);
+}
+
 void guest_argv(struct argv *a, const struct guest_config *c, const struct guest_paths *p,
 		const char *lab, bool paused)
 {
@@ -314,9 +325,7 @@ void guest_argv(struct argv *a, const struct guest_config *c, const struct guest
 	argv_add(a, "%s/vmlinuz", lab);
 	argv_add(a, "-initrd");
 	argv_add(a, "%s/initrd.%s", lab, c->agent);
-	argv_add(a, "-append");
-	argv_add(a, "console=%s quiet loglevel=1 panic=-1 lab.agent=%s%s%s", kind_now()->console,
-		 c->agent, *c->append ? " " : "", c->append);
+	argv_append(a, c);
 	if (paused) {
 		argv_add(a, "-incoming");
 		argv_add(a, "defer");

@@ -29,6 +29,7 @@
  * @vsock_cid: of a vhost-vsock device, by which the agent is reached; 0: no device
  * @disk:     qcow2 image on virtio-blk, shared by the guests of a directory; "" none
  * @append:   added to the kernel's command line
+ * @offline_blocks: memory that comes stays offline
  * @incoming: a destination: paused, waiting for a migration
  * @cold:     boot it, even if a saved one could be used
  */
@@ -38,6 +39,7 @@ struct guest_config {
 	unsigned vsock_cid;
 	bool disk, balloon;
 	char append[256];
+	bool offline_blocks;
 	bool incoming;
 	bool cold;
 };

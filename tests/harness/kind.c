@@ -19,6 +19,9 @@
 #define MACHINE_6_12 "q35,usb=off,vmport=on"
 #define SMBIOS_6_12  "type=1,serial=VMware-lab"
 
+/* It onlines what comes by itself (CONFIG_MEMORY_HOTPLUG_DEFAULT_ONLINE); the others do not. */
+#define OFFLINE_6_12 "memhp_default_state=offline"
+
 /*
  * TCG does not save a POWER CPU's decrementer (7.2 and 10.0): after a load no timer fires in
  * the guest, whose every sleep is for good.
@@ -26,10 +29,10 @@
 
 /* clang-format off */
 static const struct guest_kind kinds[] = {
-	{ "6.1",     "lab",         "qemu-system-x86_64", "q35,usb=off", "max",    NULL,        "ttyS0", true,  false },
-	{ "6.12",    "lab/6.12",    "qemu-system-x86_64", MACHINE_6_12,  CPU_6_12, SMBIOS_6_12, "ttyS0", true,  false },
-	{ "ppc64el", "lab/ppc64el", "qemu-system-ppc64",  "pseries",     "power9", NULL,        "hvc0",  false, true },
-	{ "ppc64el-smt", "lab/ppc64el", "/qemu",          "pseries",     "power9", NULL,        "hvc0",  false, true },
+	{ "6.1",     "lab",         "qemu-system-x86_64", "q35,usb=off", "max",    NULL,        "ttyS0", true,  false, NULL },
+	{ "6.12",    "lab/6.12",    "qemu-system-x86_64", MACHINE_6_12,  CPU_6_12, SMBIOS_6_12, "ttyS0", true,  false, OFFLINE_6_12 },
+	{ "ppc64el", "lab/ppc64el", "qemu-system-ppc64",  "pseries",     "power9", NULL,        "hvc0",  false, true,  NULL },
+	{ "ppc64el-smt", "lab/ppc64el", "/qemu",          "pseries",     "power9", NULL,        "hvc0",  false, true,  NULL },
 };
 /* clang-format on */
 

@@ -21,6 +21,8 @@
  * @console: the guest's serial line
  * @vmem:    QEMU has virtio-mem for this machine
  * @cold:    always booted: the guest does not come back from a saved state
+ * @offline_blocks: on the kernel's command line, so that memory that comes stays offline;
+ *           NULL: it does so anyway
  */
 struct guest_kind {
 	const char *name;
@@ -32,6 +34,7 @@ struct guest_kind {
 	const char *console;
 	bool vmem;
 	bool cold;
+	const char *offline_blocks;
 };
 
 /* What LOCKSTEP_GUEST says; the first one if it says nothing, or nothing that there is. */
