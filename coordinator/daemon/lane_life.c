@@ -134,7 +134,7 @@ static void ready(struct lane *l)
 	log_about(LOG_INFO, &about, "ready");
 	if (l->ops.ready)
 		l->ops.ready(l->ops.arg, l, l->left);
-	if (l->left == LANE_LEFT_PENDING && lane_unplugs_expect(l))
+	if (lane_unplugs_expect(l))
 		lane_refresh(l);
 	l->left = LANE_LEFT_NOTHING;
 	lane_publish(l);

@@ -8,6 +8,9 @@
  * forgets it. A reset of the guest is no end: QEMU remembers, and tells the new kernel at
  * the next plug (seen on 7.2). Until then the view says so: planners refuse to plug, and a
  * migration would not know what to mirror.
+ *
+ * A DIMM that goes late leaves its memory behind in QEMU, since the transaction that would
+ * have removed that has ended: a request of the lane's own does it.
  */
 #include "lane_private.h"
 
@@ -94,6 +97,24 @@ bool lane_unplugs_expect(struct lane *l)
 	return l->n_unplugs;
 }
 
+/* A DIMM has gone, and its memory has not. */
+static bool has_rest(const struct lane *l, const char *id)
+{
+	const struct vm_mem *mem = vm_mem_by_id(now(l), id);
+
+	return mem && !mem->plugged;
+}
+
+static int remove_rest(struct lane *l, const char *id)
+{
+	struct lane_job job = { .wish = { .kind = WISH_DIMM_REMOVE } };
+	char txn[LS_TXN_BYTES];
+	struct ls_err err;
+
+	snprintf(job.wish.device, sizeof(job.wish.device), "%s", id);
+	return lane_ask(l, &job, &err, txn);
+}
+
 void lane_unplugs_ended(struct lane *l, const struct txn *t)
 {
 	for (unsigned i = 0; i < t->n; i++) {
@@ -103,7 +124,10 @@ void lane_unplugs_ended(struct lane *l, const struct txn *t)
 
 		memcpy(u.item, it->id, sizeof(u.item));
 		memcpy(u.txn, t->id, sizeof(u.txn));
-		if (pending(now(l), u.item, &there) && add(l, &u) && l->ops.unplug)
+		if (!pending(now(l), u.item, &there) &&
+		    !(t->end == END_PENDING && has_rest(l, u.item))) /* gone since it ended */
+			continue;
+		if (add(l, &u) && l->ops.unplug)
 			l->ops.unplug(l->ops.arg, l, &u, true);
 	}
 }
@@ -134,6 +158,8 @@ void lane_unplugs_seen(struct lane *l)
 
 		if (pending(now(l), u.item, &there))
 			continue;
+		if (has_rest(l, u.item) && remove_rest(l, u.item) < 0)
+			continue; /* after another look */
 		drop(l, i);
 		say_over(l, &u, there);
 		if (l->ops.unplug)

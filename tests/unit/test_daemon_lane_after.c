@@ -40,6 +40,34 @@ static void test_when_the_guest_gives_late_then_told(void **state)
 	assert_int_equal(fake.pending, 0);
 }
 
+/* A DIMM went while nobody was there: its memory is in QEMU, and goes by the lane's own request. */
+static void test_when_a_dimm_has_gone_late_then_its_memory_goes_too(void **state)
+{
+	const struct lane_unplug u = { .item = "ls-t1-0", .slot = 0, .txn = "t1" };
+	struct vm_mem mem = { .kind = VM_DIMM, .id = "ls-t1-0", .backend = "ls-t1-0-mem" };
+	struct vm *vm = &fake.view.vm[SIDE_SRC];
+
+	(void)state;
+	vm->mems = &mem;
+	vm->n_mems = 1;
+	lane_expect_unplug(fake.lane, &u);
+	fake_look();
+	fake_make_ready();
+	fake_assert_said(""); /* nothing can be asked for before it is ready */
+	fake_await_look();
+	fake_look();
+	fake_assert_said("0 unplug late;");
+	assert_int_equal(fake.pending, -1);
+	fake_look();
+	assert_int_equal(fake.t->op, OP_MEMORY);
+	assert_string_equal(fake.t->items[0].id, "ls-t1-0");
+	assert_int_equal(fake.t->items[0].goal, 0);
+	vm->n_mems = 0;
+	fake_end(END_DONE);
+	fake_look();
+	fake_assert_said("0 end done;0 now ;");
+}
+
 /* A new connection knows nothing of it: it is told, and looks once more. */
 static void test_when_connected_anew_then_still_pending_until_forgotten(void **state)
 {
@@ -116,6 +144,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		LANE_TEST(test_when_the_guest_gives_late_then_told),
+		LANE_TEST(test_when_a_dimm_has_gone_late_then_its_memory_goes_too),
 		LANE_TEST(test_when_connected_anew_then_still_pending_until_forgotten),
 		LANE_TEST(test_when_the_doctor_is_in_then_requests_wait),
 		LANE_TEST(test_when_let_go_of_then_the_doctor_is_answered),
