@@ -178,9 +178,11 @@ int run_scenario(const struct scenario *s, const char *dir, const char *build, b
 	snprintf(path, sizeof(path), "%s/guests.d", dir);
 	mkdir(path, 0755);
 	failed = run_lines(&r);
-	if (failed < 0)
+	if (r.skip)
+		dprintf(report, "%s\n", r.failure);
+	else if (failed < 0)
 		run_report(&r);
 	show_end(&r, failed == 0);
 	run_clear(&r);
-	return failed < 0 ? SUPER_FAILED : SUPER_PASSED;
+	return r.skip ? SUPER_SKIPPED : failed < 0 ? SUPER_FAILED : SUPER_PASSED;
 }

@@ -88,6 +88,7 @@ struct vector {
  * @txn:      that "@txn" stood for last
  * @outputs:  number of output files made so far
  * @failure:  the first failure, "PATH:LINE:COLUMN: text"; "" while there is none
+ * @skip:     it is none: this machine cannot do what the line asks
  */
 struct run {
 	struct lab lab;
@@ -114,6 +115,7 @@ struct run {
 	char txn[LS_TXN_BYTES];
 	int outputs;
 	char failure[RUN_FAILURE_BYTES];
+	bool skip;
 };
 
 /**

@@ -29,6 +29,9 @@ int verb_kill_all(struct args *a);
 /* verbs_kill.c */
 int verb_kill_points(struct args *a);
 
+/* verbs_disk.c */
+int verb_disk(struct args *a);
+
 /* verbs_command.c: a program of ours; the first words of its command line */
 void program_begin(const struct run *r, const char *program, struct argv *ret_argv);
 
@@ -40,8 +43,8 @@ void program_begin(const struct run *r, const char *program, struct argv *ret_ar
 int program_start(struct args *a, struct argv *argv, const struct argv *more,
 		  char output[LS_PATH_BYTES], struct proc **ret_proc);
 
-/* Wait until it has printed @text. */
-int program_await(struct args *a, const struct proc *p, const char *output, const char *text,
-		  unsigned within_ms);
+/* Wait until @p has printed @text; not longer than @with lives, which may be NULL. */
+int program_await(struct args *a, const struct proc *p, const struct proc *with, const char *output,
+		  const char *text, unsigned within_ms);
 
 #endif

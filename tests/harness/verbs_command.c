@@ -300,8 +300,8 @@ int verb_background(struct args *a)
 }
 
 /* What a job prints is a file, which tells nobody that it has grown. */
-int program_await(struct args *a, const struct proc *p, const char *output, const char *text,
-		  unsigned within_ms)
+int program_await(struct args *a, const struct proc *p, const struct proc *with, const char *output,
+		  const char *text, unsigned within_ms)
 {
 	uint64_t deadline_ms = qmp_now_ms() + within_ms;
 
@@ -311,6 +311,8 @@ int program_await(struct args *a, const struct proc *p, const char *output, cons
 			return 0;
 		if (p->ended)
 			return args_fail(a, "it has ended and did not say \"%s\"", text);
+		if (with && with->ended)
+			return args_fail(a, "its guest has ended, and it did not say \"%s\"", text);
 		if (qmp_now_ms() >= deadline_ms)
 			return args_fail(a, "it has not said \"%s\" within %u ms", text, within_ms);
 		pump_once(&a->run->lab.pump, qmp_now_ms() + LOCKSTEP_LOOK_MS);
@@ -324,9 +326,9 @@ int verb_daemon(struct args *a)
 
 	if (args_new_name(a, &name) < 0 || job_begin(a, name, "lockstepd", &j) < 0)
 		return -EINVAL;
-	return a->run->dry
-		       ? 0
-		       : program_await(a, j->proc, j->output, "lockstepd: ready: ", RUN_EXPECT_MS);
+	return a->run->dry ? 0
+			   : program_await(a, j->proc, NULL, j->output,
+					   "lockstepd: ready: ", RUN_EXPECT_MS);
 }
 
 int verb_await(struct args *a)
@@ -336,7 +338,7 @@ int verb_await(struct args *a)
 
 	if (args_job(a, &j) < 0 || args_text(a, "what it is to say", &text) < 0 || args_end(a) < 0)
 		return -EINVAL;
-	return a->run->dry ? 0 : program_await(a, j->proc, j->output, text, RUN_COMMAND_MS);
+	return a->run->dry ? 0 : program_await(a, j->proc, NULL, j->output, text, RUN_COMMAND_MS);
 }
 
 int verb_wait(struct args *a)

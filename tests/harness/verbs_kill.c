@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * "kill-points": a command through lockstepd, with the daemon killed before one message or one
- * disk write, for one point after the other, each on a fresh guest.
+ * write of its journal, for one point after the other, each on a guest in which no device has come
+ * or gone.
+ *
+ * Either at every point there is, or "around" a few of them, named by what they are: a command
+ * to QEMU or to the agent, or "fdatasync" of the journal. That is before the first of its name, and
+ * before whatever comes next: then it was done, and nobody has made anything of it yet.
  *
  * The next daemon has to end what was left: then the vector is that from before the command
  * or that from after it, and QEMU has as many objects as it had then. The points are counted
@@ -29,19 +34,22 @@
 /**
  * struct kill_points - The line
  * @command: what is interrupted; @first: what is done before it; NULL nothing
- * @at, @step: which points
+ * @names: separated by commas, what to kill around; NULL: everywhere
+ * @from:  the one whose turn it is
  * @before, @after: what is there without and with the command; allocated
  * @proc:   the daemon that runs; @output: what it prints
+ * @used:   QEMU has told of a device: the next point needs another guest
  * @killed: points at which it was; @done: the command was finished; @crashed: QEMU was
  */
 struct kill_points {
 	struct args *a;
 	struct guest *g;
-	char *command, *first;
-	int at, step;
+	char *command, *first, *names;
+	const char *from;
 	char *before, *after;
 	struct proc *proc;
 	char output[LS_PATH_BYTES];
+	bool used;
 	int killed, done, crashed;
 };
 
@@ -61,12 +69,14 @@ static int daemon_start(struct kill_points *k, int point)
 		argv_add(&env, "LD_PRELOAD=%s/kill-point.so", lab->build);
 		argv_add(&env, "LOCKSTEP_KILL_POINT=%d", point);
 		argv_add(&env, "LOCKSTEP_KILL_LOG=%s/kill-point", lab->dir);
+		if (k->from)
+			argv_add(&env, "LOCKSTEP_KILL_FROM=%s", k->from);
 	}
 	r = program_start(k->a, &argv, &env, k->output, &k->proc);
 	argv_done(&env);
 	argv_done(&argv);
 	if (r == 0)
-		r = program_await(k->a, k->proc, k->output, ready, RUN_COMMAND_MS);
+		r = program_await(k->a, k->proc, k->g->proc, k->output, ready, RUN_COMMAND_MS);
 	return r;
 }
 
@@ -168,6 +178,13 @@ static int must(struct kill_points *k, const char *words)
 	return r > 0 ? args_fail(k->a, "\"%s\" ends with %d", words, r) : r;
 }
 
+static void on_event(const struct qmp_event *event, void *arg)
+{
+	struct kill_points *k = arg;
+
+	k->used |= strcmp(event->name, "VSERPORT_CHANGE") != 0;
+}
+
 /* In the place of the one that is there. */
 static int fresh_guest(struct kill_points *k)
 {
@@ -185,11 +202,27 @@ static int fresh_guest(struct kill_points *k)
 	r = guest_new(&k->a->run->lab, name, &config, &err, &g);
 	if (r >= 0) {
 		*at = k->g = g;
+		g->on_event = on_event;
+		g->arg = k;
 		r = guest_start(g, &err);
 	}
 	if (r < 0)
 		return args_fail(k->a, "%s: %s", name, err.text);
 	return k->first ? must(k, k->first) : 0;
+}
+
+/* In which what was done before the command has led to what it did the first time. */
+static int ready_guest(struct kill_points *k)
+{
+	ls_autofree char *text = NULL;
+	int r = fresh_guest(k);
+
+	if (r == 0 && !settle(k, &text))
+		r = -EINVAL;
+	if (r == 0 && strcmp(text, k->before))
+		return args_fail(k->a, "a point would begin with\n%snot with\n%s", text, k->before);
+	k->used = false;
+	return r;
 }
 
 static int learn(struct kill_points *k)
@@ -205,14 +238,16 @@ static int learn(struct kill_points *k)
 	if (r == 0)
 		r = take(k, &k->after);
 	daemon_kill(k);
+	k->used = true;
+	if (r == 0 && !strcmp(k->before, k->after))
+		return args_fail(k->a, "\"%s\" changes nothing: nothing can be tried", k->command);
 	return r;
 }
 
 /* QEMU's own death, while the next daemon took the command back. */
 static bool has_crashed(struct kill_points *k)
 {
-	return proc_wait(k->g->proc, qmp_now_ms() + GRACE_MS) == 0 &&
-	       WIFSIGNALED(k->g->proc->status);
+	return k->g->proc->ended && WIFSIGNALED(k->g->proc->status);
 }
 
 /* The daemon was killed: the next one makes it good. */
@@ -237,7 +272,7 @@ static int recover(struct kill_points *k, int point)
 /* Return: 1 if the command was over before the point came; 0, -errno. */
 static int go(struct kill_points *k, int point)
 {
-	int r = fresh_guest(k);
+	int r = k->used || k->g->proc->ended ? ready_guest(k) : 0;
 
 	if (r == 0)
 		r = daemon_start(k, point);
@@ -251,20 +286,52 @@ static int go(struct kill_points *k, int point)
 	return r ? args_fail(k->a, "\"%s\" ends with %d", k->command, r) : 1;
 }
 
+/* Return: 1 when every point was tried. */
+static int everywhere(struct kill_points *k)
+{
+	int r = 0;
+
+	for (int point = 1; r == 0 && point <= POINTS_MAX; point++)
+		r = go(k, point);
+	return r;
+}
+
+static int around(struct kill_points *k)
+{
+	char *save = NULL;
+	int r = 0;
+
+	k->from = strtok_r(k->names, ",", &save);
+	for (; r == 0 && k->from; k->from = strtok_r(NULL, ",", &save))
+		for (int point = 1; r == 0 && point <= 2; point++)
+			r = go(k, point);
+	return r > 0 ? args_fail(k->a, "\"%s\" has not come: nothing was tried", k->from) : r;
+}
+
 static int all_points(struct kill_points *k)
 {
 	int r = learn(k);
 
-	for (; r == 0 && k->at < POINTS_MAX; k->at += k->step)
-		r = go(k, k->at);
+	if (r == 0)
+		r = k->names ? around(k) : everywhere(k);
 	if (r < 0)
 		return r;
 	if (!k->killed)
 		return args_fail(k->a, "no point was reached: nothing was tried");
-	dprintf(k->a->run->report, "%s: killed at %d points of %d; %d undone, %d done", k->command,
-		k->killed, k->at - 1, k->killed - k->done - k->crashed, k->done);
+	dprintf(k->a->run->report, "%s: killed at %d points; %d undone, %d done", k->command,
+		k->killed, k->killed - k->done - k->crashed, k->done);
 	dprintf(k->a->run->report, k->crashed ? ", %d times QEMU crashed\n" : "\n", k->crashed);
 	return 0;
+}
+
+/* all | around "NAME[,NAME]" */
+static int read_where(struct kill_points *k)
+{
+	if (args_take(k->a, "all"))
+		return 0;
+	if (!args_take(k->a, "around"))
+		return args_fail(k->a, "where: \"all\", or \"around\" and names of commands");
+	return args_text(k->a, "names of commands, with commas between", &k->names);
 }
 
 int verb_kill_points(struct args *a)
@@ -272,12 +339,10 @@ int verb_kill_points(struct args *a)
 	struct kill_points k = { .a = a };
 	int r = 0;
 
-	if (args_guest(a, &k.g) < 0 || args_number(a, "the first point", &k.at) < 0 ||
-	    args_number(a, "from one point to the next", &k.step) < 0)
-		return -EINVAL;
-	if (k.at < 1 || k.step < 1)
-		return args_fail(a, "points are counted from 1");
-	r = args_text(a, "a lockstep command", &k.command);
+	if (args_guest(a, &k.g) < 0 || read_where(&k) < 0)
+		r = -EINVAL;
+	if (r == 0)
+		r = args_text(a, "a lockstep command", &k.command);
 	if (r == 0 && args_take(a, "after"))
 		r = args_text(a, "a lockstep command", &k.first);
 	if (r == 0)
@@ -285,6 +350,7 @@ int verb_kill_points(struct args *a)
 	if (r == 0 && !a->run->dry)
 		r = all_points(&k);
 	daemon_kill(&k);
+	free(k.names);
 	free(k.command);
 	free(k.first);
 	free(k.before);

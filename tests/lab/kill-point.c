@@ -2,13 +2,15 @@
 /*
  * Preloaded into lockstepd by the harness ("kill-points"): SIGKILL at one exact point.
  *
- *	LD_PRELOAD=kill-point.so LOCKSTEP_KILL_POINT=N LOCKSTEP_KILL_LOG=FILE lockstepd
+ *	LD_PRELOAD=kill-point.so LOCKSTEP_KILL_POINT=N LOCKSTEP_KILL_LOG=FILE \
+ *	[LOCKSTEP_KILL_FROM=KIND|COMMAND] lockstepd
  *
  * A point is where something is about to leave the process: a message (send) to QEMU, to
- * the agent or to a client, or a write of the journal that is to reach the disk (fsync,
- * fdatasync). They are counted from the first client of the control socket on. Before the
- * Nth of them the process is killed, and FILE says what it was. So killed before the N+1st
- * is killed after the Nth.
+ * the agent or to a client; a write into the journal (write, truncate); a wait for the disk to have
+ * it (fsync, fdatasync). What happens between two points nobody else can see, so a death
+ * there is a death at the second. Points are counted from the first client of the control
+ * socket on, or from the first one of the KIND or command that is named. Before the Nth of them the
+ *process is killed, and FILE says what it was.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,7 +24,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static atomic_bool begun;
+#define SHOWN 100 /* bytes of a message */
+
+static atomic_bool begun, counted;
 static atomic_uint points;
 
 static void note(const char *what, const void *buf, size_t len)
@@ -32,16 +36,29 @@ static void note(const char *what, const void *buf, size_t len)
 
 	if (fd < 0)
 		return;
-	dprintf(fd, "%s %.*s", what, (int)(len < 100 ? strcspn(buf, "\r\n") : 100),
+	dprintf(fd, "%s %.*s", what, (int)(len < SHOWN ? strcspn(buf, "\r\n") : SHOWN),
 		len ? (const char *)buf : "");
 	close(fd);
 }
 
+/* Whether @from is the point's kind, or the command that the message is. */
+static bool is(const char *from, const char *what, const void *buf, size_t len)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "\"execute\":\"%s\"", from);
+	return !strcmp(from, what) || (len && memmem(buf, len, text, strlen(text)));
+}
+
+/* A message is text; of a write there is nothing to read. */
 static void point(const char *what, const void *buf, size_t len)
 {
-	const char *n = getenv("LOCKSTEP_KILL_POINT");
+	const char *n = getenv("LOCKSTEP_KILL_POINT"), *from = getenv("LOCKSTEP_KILL_FROM");
 
-	if (!begun || !n || atomic_fetch_add(&points, 1) + 1 != (unsigned)atoi(n))
+	if (!begun || !n)
+		return;
+	counted |= !from || is(from, what, buf, len);
+	if (!counted || atomic_fetch_add(&points, 1) + 1 != (unsigned)atoi(n))
 		return;
 	note(what, buf, len);
 	kill(getpid(), SIGKILL);
@@ -66,6 +83,22 @@ ssize_t send(int fd, const void *buf, size_t len, int flags)
 
 	point("send", buf, len);
 	return real(fd, buf, len, flags);
+}
+
+ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t at)
+{
+	ssize_t (*real)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
+
+	point("write", "", 0);
+	return real(fd, buf, len, at);
+}
+
+int ftruncate64(int fd, off64_t len)
+{
+	int (*real)(int, off64_t) = dlsym(RTLD_NEXT, "ftruncate64");
+
+	point("truncate", "", 0);
+	return real(fd, len);
 }
 
 int fsync(int fd)
