@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Between the parts of the store: store.c queues jobs and answers them, store_sql.c
- * does them, store_schema.c opens the file that they are done on.
+ * Between the parts of the store: store_ask.c makes jobs of what is asked, store.c queues
+ * and answers them, store_jobs.c does them in the words of store_sql.c, and store_schema.c
+ * opens the file that they are done on.
  *
  * All memory of the store comes from SQLite's allocator: a test that lets the Nth
  * allocation fail reaches both.
@@ -85,6 +86,16 @@ struct job {
 	unsigned n;
 };
 
+/* ---- store_ask.c ---------------------------------------------------------- */
+
+/* The same, with its strings behind it; sqlite3_free() takes all. NULL: no memory. */
+struct job *job_copy(const struct job *from);
+
+/* ---- store.c -------------------------------------------------------------- */
+
+/* @wanted is copied. Return: 0; -EAGAIN, -ENOMEM. */
+int store_submit(struct store *s, const struct job *wanted, struct ls_err *err);
+
 /* ---- store_schema.c ------------------------------------------------------- */
 
 int db_open(struct db *db, const char *dir, struct ls_err *err);
@@ -106,17 +117,19 @@ int db_add_sum(struct db *db);
 
 int db_prepare(struct db *db);
 
-/* Do all of them: what changes something in one transaction, then what reads. */
-void db_run(struct db *db, struct job *jobs);
-
-/* Between groups, when nobody waits: keep the write-ahead log short. */
-void db_tidy(struct db *db);
-
 int db_each_open(struct db *db, int (*fn)(void *arg, const struct store_txn *t), void *arg,
 		 struct ls_err *err);
 int db_each_pending(struct db *db, int (*fn)(void *arg, const struct store_pending *p), void *arg,
 		    struct ls_err *err);
 
 void store_txns_free(struct store_txn *txns, unsigned n);
+
+/* ---- store_jobs.c --------------------------------------------------------- */
+
+/* Do all of them: what changes something in one transaction, then what reads. */
+void db_run(struct db *db, struct job *jobs);
+
+/* Between groups, when nobody waits: keep the write-ahead log short. */
+void db_tidy(struct db *db);
 
 #endif
