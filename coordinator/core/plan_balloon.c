@@ -39,8 +39,7 @@ static void partly(const struct txn *t, const struct view *v, struct ls_err *err
 
 /* clang-format off */
 static const struct row rows[] = {
-	{ "claim",         SIDE_SRC, level_claim_src, level_none, VERB_CLAIM,   VERB_UNCLAIM,
-	  .limit_ms = 5000, .mark = MARK_HOLD },
+	ROW_CLAIM,
 	{ "guest:balloon", SIDE_SRC, left,            left,       VERB_BALLOON, VERB_BALLOON,
 	  .check = check_there, .limit_ms = 30000, .poll_ms = 1000, .partly = partly,
 	  .sure_up = item_every, .sure_down = item_every },

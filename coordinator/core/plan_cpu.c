@@ -43,10 +43,8 @@ static uint64_t online_any(const struct txn *t, const struct view *v, unsigned i
 
 /* clang-format off */
 static const struct row rows[] = {
-	{ "claim",        SIDE_SRC, level_claim_src,  level_none, VERB_CLAIM,      VERB_UNCLAIM,
-	  .limit_ms = 5000, .mark = MARK_HOLD },
-	{ "guest:lock",   SIDE_SRC, level_guest_lock, level_none, VERB_GUEST_LOCK, VERB_GUEST_UNLOCK,
-	  .limit_ms = 5000, .mark = MARK_HOLD },
+	ROW_CLAIM,
+	ROW_GUEST_LOCK,
 	{ "guest:online", SIDE_SRC, online_full, online_any, VERB_CPU_ONLINE, VERB_CPU_OFFLINE,
 	  .limit_ms = 30000, .seen = agent_seen,
 	  .sure_up = item_every, .sure_down = item_every },

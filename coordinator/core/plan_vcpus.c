@@ -79,10 +79,8 @@ static int refused(const struct txn *t, const struct view *v, unsigned item, str
 
 /* clang-format off */
 static const struct row rows[] = {
-	{ "claim",        SIDE_SRC, level_claim_src,  level_none, VERB_CLAIM,      VERB_UNCLAIM,
-	  .limit_ms = 5000, .mark = MARK_HOLD },
-	{ "guest:lock",   SIDE_SRC, level_guest_lock, level_none, VERB_GUEST_LOCK, VERB_GUEST_UNLOCK,
-	  .limit_ms = 5000, .mark = MARK_HOLD },
+	ROW_CLAIM,
+	ROW_GUEST_LOCK,
 	{ "qemu:cpu",     SIDE_SRC, plugged_full, plugged,   VERB_CPU_ADD,    VERB_CPU_DEL,
 	  .refused = refused, .limit_ms = 15000, .mark = MARK_PENDS,
 	  .ready = free_slot, .again = true },

@@ -163,4 +163,16 @@ bool agent_seen_or_goes(const struct txn *t, const struct view *v, unsigned row)
 bool item_every(const struct txn *t, unsigned item);
 enum txn_end alive_src(const struct txn *t, const struct view *v, struct ls_err *err);
 
+/* The rows that every table but a migration's begins with. */
+#define ROW_CLAIM                                                                                  \
+	{                                                                                          \
+		"claim", SIDE_SRC, level_claim_src, level_none, VERB_CLAIM, VERB_UNCLAIM,          \
+			.limit_ms = 5000, .mark = MARK_HOLD                                        \
+	}
+#define ROW_GUEST_LOCK                                                                             \
+	{                                                                                          \
+		"guest:lock", SIDE_SRC, level_guest_lock, level_none, VERB_GUEST_LOCK,             \
+			VERB_GUEST_UNLOCK, .limit_ms = 5000, .mark = MARK_HOLD                     \
+	}
+
 #endif
