@@ -9,7 +9,8 @@
  * hv_qmp.c    the verbs that QEMU answers; hv_guest.c those that the agent answers
  * hv_plug.c   the host's hooks, told of new vCPUs
  * hv_lease.c  the lease on what the agent holds for a transaction
- * hv_look.c   one observation; hv_read.c what QEMU's answers mean for it
+ * hv_look.c   one observation; hv_read.c what QEMU's answers mean for it,
+ *             hv_vector.c put together
  * hv_store.c  the journal in QEMU
  */
 #ifndef COORDINATOR_HV_PRIVATE_H
@@ -222,6 +223,11 @@ struct look_query {
 /* hv_read.c */
 extern const struct look_query look_queries[];
 extern const size_t look_n_queries;
+
+/* An id that may go into a command to another QEMU, or to this one again. */
+bool hv_id_ok(const char *id);
+
+/* hv_vector.c */
 void look_put_together(struct look *k); /* when every answer is there */
 
 /* The migration capabilities that are set; by the bit of struct vm. */

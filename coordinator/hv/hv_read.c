@@ -8,12 +8,9 @@
 #include "hv_private.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define OST_EJECTING 0x84 /* ACPI 6.4, table 6.60: ejection in progress */
 
 /* ---- answers, one function each ----------------------------------------- */
 
@@ -100,8 +97,7 @@ static int by_place(const void *a, const void *b)
 	return 0;
 }
 
-/* An id that may go into a command to another QEMU, or to this one again. */
-static bool id_ok(const char *id)
+bool hv_id_ok(const char *id)
 {
 	size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
 
@@ -111,7 +107,7 @@ static bool id_ok(const char *id)
 void hv_copy_txn(char *ret_txn, const char *txn)
 {
 	snprintf(ret_txn, LS_TXN_BYTES, "%.*s", LS_TXN_BYTES - 1,
-		 id_ok(txn) ? txn : "(unreadable)");
+		 hv_id_ok(txn) ? txn : "(unreadable)");
 }
 
 static void keep_slot(struct hv_slot *s, struct qmp_hotpluggable_cpu *c)
@@ -148,7 +144,7 @@ static void read_slot(struct look *k, unsigned slot, struct qmp_hotpluggable_cpu
 	cpu->vcpus = (unsigned)(c->vcpus_count > 0 ? c->vcpus_count : 1);
 	cpu->node = (int)qmp_get_int(c->props, "node-id", -1);
 	cpu->plugged = c->qom_path[0] != '\0';
-	if (!strncmp(c->qom_path, PERIPHERAL_PATH, strlen(PERIPHERAL_PATH)) && id_ok(id))
+	if (!strncmp(c->qom_path, PERIPHERAL_PATH, strlen(PERIPHERAL_PATH)) && hv_id_ok(id))
 		snprintf(cpu->id, sizeof(cpu->id), "%s", id);
 	if (!cpu->plugged)
 		s->asked = s->refused = false;
@@ -299,125 +295,6 @@ static int read_caps(struct look *k, struct json_object *value, struct ls_err *e
 		read_cap(k, &list[i]);
 	free(list);
 	return 0;
-}
-
-/* ---- putting it together ---------------------------------------------- */
-
-static bool has_object(const struct look *k, const char *name, const char *type)
-{
-	for (size_t i = 0; i < k->n_objects; i++)
-		if (!strcmp(k->objects[i].name, name))
-			return !type || !strcmp(k->objects[i].type, type);
-	return false;
-}
-
-static void add_device(struct look *k, const struct qmp_memory_device *d)
-{
-	const struct hv_unplug *u = hv_unplug(k->hv, d->id, false);
-	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
-	const char *backend = strrchr(d->memdev, '/');
-
-	if (k->vm.n_mems == LS_MEM_DEVICES_MAX)
-		return;
-	if (d->kind == QMP_MEMORY_OTHER || !id_ok(d->id) || !backend || !id_ok(backend + 1))
-		return;
-	*m = (struct vm_mem){
-		.kind = d->kind == QMP_MEMORY_DIMM ? VM_DIMM : VM_VIRTIO_MEM,
-		.plugged = true,
-		.slot = (int)d->slot,
-		.addr = (uint64_t)d->addr,
-		.size = (uint64_t)d->size,
-	};
-	snprintf(m->id, sizeof(m->id), "%.*s", LS_NAME_BYTES - 1, d->id);
-	snprintf(m->backend, sizeof(m->backend), "%.*s", LS_NAME_BYTES - 1, backend + 1);
-	m->requested = m->kind == VM_DIMM ? m->size : (uint64_t)d->requested_size;
-	m->max = m->kind == VM_DIMM ? m->size : (uint64_t)d->max_size;
-	m->granule = m->kind == VM_DIMM ? 0 : (uint64_t)d->block_size;
-	m->removable = d->hotplugged && d->hotpluggable;
-	m->refused = u && u->refused;
-	m->unplug = u && u->asked && !u->refused ? TRI_YES : TRI_NO;
-	m->anonymous = has_object(k, m->backend, "child<memory-backend-ram>");
-	k->vm.n_mems++;
-}
-
-/* A backend of ours that no device uses: "ls-TXN-SLOT-mem" without "ls-TXN-SLOT". */
-static void add_orphan(struct look *k, const char *backend)
-{
-	size_t n = strlen(backend), tail = strlen("-mem");
-	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
-
-	if (k->vm.n_mems == LS_MEM_DEVICES_MAX)
-		return;
-	if (strncmp(backend, "ls-", 3) || n <= tail || n >= LS_NAME_BYTES ||
-	    strcmp(backend + n - tail, "-mem"))
-		return;
-	for (unsigned i = 0; i < k->vm.n_mems; i++)
-		if (!strcmp(k->vm.mems[i].backend, backend))
-			return;
-	*m = (struct vm_mem){ .kind = VM_DIMM, .slot = -1, .anonymous = true };
-	snprintf(m->backend, sizeof(m->backend), "%s", backend);
-	snprintf(m->id, sizeof(m->id), "%.*s", (int)(n - tail), backend);
-	k->vm.n_mems++;
-}
-
-/* One for each device, and for each object that may turn out to be an orphan. */
-static size_t most_mems(const struct look *k)
-{
-	size_t n = k->n_mems + k->n_objects;
-
-	return n < LS_MEM_DEVICES_MAX ? n : LS_MEM_DEVICES_MAX;
-}
-
-static void put_memory(struct look *k)
-{
-	k->vm.mems = calloc(most_mems(k) + 1, sizeof(*k->vm.mems));
-	for (size_t i = 0; k->vm.mems && i < k->n_mems; i++)
-		add_device(k, &k->mems[i]);
-	for (size_t i = 0; k->vm.mems && i < k->n_objects; i++)
-		add_orphan(k, k->objects[i].name);
-}
-
-bool hv_slot_number(const char *text, unsigned n, unsigned *ret_slot)
-{
-	char *end;
-	unsigned long slot = strtoul(text, &end, 10);
-
-	if (text[0] < '0' || text[0] > '9' || *end || slot >= n)
-		return false;
-	*ret_slot = (unsigned)slot;
-	return true;
-}
-
-/* An eject that is under way by the guest's own word, whoever asked for it. */
-static void put_ospm(struct look *k)
-{
-	for (size_t i = 0; i < k->n_ospm; i++) {
-		const struct qmp_ospm_status *o = &k->ospm[i];
-		unsigned slot;
-		struct vm_mem *m = vm_mem_by_id(&k->vm, o->device);
-
-		if (o->status != OST_EJECTING)
-			continue;
-		if (!strcmp(o->slot_type, "CPU") && hv_slot_number(o->slot, k->vm.n_cpus, &slot) &&
-		    k->vm.cpus[slot].plugged)
-			k->vm.cpus[slot].unplug = TRI_YES;
-		else if (!strcmp(o->slot_type, "DIMM") && o->device[0] && m)
-			m->unplug = TRI_YES;
-	}
-}
-
-/* ACPI names slots as QEMU numbers them; on a pSeries the distance between cores counts. */
-static void put_numbers(struct look *k)
-{
-	for (unsigned i = 0; i < k->vm.n_cpus; i++)
-		k->vm.cpus[i].number = i * (k->core_step ? k->core_step : 1);
-}
-
-void look_put_together(struct look *k)
-{
-	put_numbers(k);
-	put_memory(k);
-	put_ospm(k);
 }
 
 static int read_surrendered(struct look *k, struct json_object *value, struct ls_err *err)
