@@ -19,6 +19,7 @@
 
 #include "daemon/ctl.h"
 #include "daemon/daemon_log.h"
+#include "daemon/files.h"
 #include "cli/session.h"
 #include "cli/tell.h"
 #include "report/words.h"
@@ -126,6 +127,7 @@ static int start(struct daemon *d, const char *socket, struct ls_err *err)
 
 	for (int i = 0; i < n && i < 4; i++)
 		fds[i] = SD_LISTEN_FDS_START + i;
+	files_raise();
 	watch_signals(d);
 	r = ctl_new(d, fds, n > 0 ? (unsigned)n : 0, socket, err);
 	if (r >= 0)
@@ -252,6 +254,7 @@ int main(int argc, char **argv)
 	if (argc == 5 && !strcmp(argv[1], "--recover"))
 		return recover(argv + 2);
 	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+	setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* a line, not a character, is a write */
 	argp_err_exit_status = XC_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	if (!o.check)

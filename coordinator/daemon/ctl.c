@@ -7,6 +7,7 @@
 #include "ctl_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,10 +104,23 @@ static int client_begin(struct client *k, int fd)
 static void turn_away(int fd)
 {
 	static const char text[] = "{\"error\": {\"class\": \"BUSY\", \"desc\": \"lockstepd has as "
-				   "many clients as it may (max-clients)\"}}\r\n";
+				   "many clients as it may (max-clients), or files "
+				   "(LimitNOFILE)\"}}\r\n";
 
 	send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
+}
+
+/* Left where it is, who cannot be taken would wake the loop again and again. */
+static void turn_away_without_a_file(struct ctl *c, int listening)
+{
+	int fd;
+
+	close(c->spare);
+	fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		turn_away(fd);
+	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 static int on_connect(sd_event_source *s, int listening, uint32_t revents, void *arg)
@@ -116,8 +130,11 @@ static int on_connect(sd_event_source *s, int listening, uint32_t revents, void 
 	struct client *k;
 
 	(void)s, (void)revents;
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			turn_away_without_a_file(c, listening);
 		return 0;
+	}
 	k = c->n_clients < c->d->config.max_clients ? calloc(1, sizeof(*k)) : NULL;
 	if (!k) {
 		turn_away(fd);
@@ -223,6 +240,7 @@ int ctl_new(struct daemon *d, const int *fds, unsigned n, const char *path, stru
 	if (!c)
 		return ls_err_set(err, -ENOMEM, "out of memory");
 	c->d = d;
+	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	for (unsigned i = 0; i < n && i < CTL_FDS_MAX; i++)
 		c->fds[c->n_fds++] = fds[i];
 	if (!n)
@@ -250,6 +268,7 @@ void ctl_free(struct ctl *c)
 		sd_event_source_disable_unref(c->io[i]);
 		close(c->fds[i]);
 	}
+	ls_closep(&c->spare);
 	if (c->path)
 		unlink(c->path);
 	free(c->path);

@@ -38,6 +38,7 @@ struct client {
 /**
  * struct ctl - The socket
  * @fds, @io: listening, @n_fds of them
+ * @spare:    given up for a client that there is no descriptor for, to tell it so
  * @path:     to be removed at the end; NULL: systemd's
  */
 #define CTL_FDS_MAX 4
@@ -46,6 +47,7 @@ struct ctl {
 	int fds[CTL_FDS_MAX];
 	sd_event_source *io[CTL_FDS_MAX];
 	unsigned n_fds;
+	int spare;
 	char *path;
 	struct client *clients;
 	unsigned n_clients;

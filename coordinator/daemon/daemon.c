@@ -19,6 +19,7 @@
 #include "../hv/claim.h"
 #include "ctl.h"
 #include "daemon_log.h"
+#include "files.h"
 #include "journal.h"
 #include "metrics.h"
 
@@ -234,6 +235,7 @@ int daemon_load(struct daemon *d, bool check, struct ls_err *err)
 	if (r >= 0 && !check) {
 		journal_set_limits(d);
 		r = apply(d, &w, err);
+		files_check(d->n_lanes, d->config.max_clients);
 	}
 	wanted_done(&w);
 	return r;
@@ -296,6 +298,7 @@ int daemon_add(struct daemon *d, const struct guest *g, struct ls_err *err)
 		r = save(d, g, err);
 	if (r >= 0 && begin(d, g) < 0)
 		r = ls_err_set(err, -ENOMEM, "out of memory");
+	files_check(d->n_lanes, d->config.max_clients);
 	return r;
 }
 

@@ -8,7 +8,7 @@
  * ctl.c        the control socket: clients, events; ctl_verbs.c: what they may ask
  * journal.c    what is kept of transactions, in store.h
  * board.c      what is known of each guest, for readers; metrics*.c: what was counted
- * access.c     who they are; config.c: the limits
+ * access.c     who they are; config.c: the limits; files.c: of open files
  */
 #ifndef COORDINATOR_DAEMON_H
 #define COORDINATOR_DAEMON_H

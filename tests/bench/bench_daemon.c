@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../coordinator/daemon/files.h"
 #include "../fleet/daemon.h"
 
 #define CONFIG	    "[lockstepd]\nmax-guests = 10000\nhello-limit = 10min\n"
 #define GUESTS	    1000
+#define CLIENTS	    64 /* max-clients */
 #define READY_MS    120000
 #define WORK_MS	    600000
 #define IDLE_MS	    10000
@@ -88,6 +90,7 @@ static void measure(sd_event *loop, const char *lockstepd, unsigned guests)
 	row("until all are ready", ms, "ms");
 	kib = daemon_rss_kib(d);
 	row_limit("idle: RssAnon", (double)kib, limit_kib, "KiB");
+	row_limit("idle: open files", daemon_files(d), files_needed(guests, CLIENTS), "");
 	measure_idle(d);
 	measure_work(d, guests, limit_kib);
 	daemon_stop(d);

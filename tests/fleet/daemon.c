@@ -4,12 +4,15 @@
  */
 #include "daemon.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,9 +21,10 @@
 
 #include "load.h"
 
-#define START_MS 20000
-#define ASK_MS	 20000
-#define LOOK_MS	 20 /* between two looks at something that has no event */
+#define START_MS   20000
+#define ASK_MS	   20000
+#define FILES_SOFT 1024
+#define LOOK_MS	   20 /* between two looks at something that has no event */
 
 static void die(const char *what, const char *why)
 {
@@ -38,12 +42,24 @@ void loop_run(sd_event *loop, unsigned ms)
 
 /* ---- the process ------------------------------------------------------------------ */
 
+/* As systemd begins it; the fleet itself has raised its own. */
+static void limit_files(void)
+{
+	struct rlimit files = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max < FILES_SOFT ? files.rlim_max : FILES_SOFT;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static void become(const struct under_test *d, const char *lockstepd)
 {
 	const char *dir = d->fleet->dir;
 	char conf[100], guests[100], state[100], log[100];
 	int fd;
 
+	limit_files();
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing is left when a test is killed */
 	snprintf(conf, sizeof(conf), "%s/conf", dir);
 	snprintf(guests, sizeof(guests), "%s/guests.d", dir);
 	snprintf(state, sizeof(state), "%s/state", dir);
@@ -207,6 +223,21 @@ long daemon_rss_kib(const struct under_test *d)
 	if (f)
 		fclose(f);
 	return kib;
+}
+
+unsigned daemon_files(const struct under_test *d)
+{
+	char path[64];
+	unsigned n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)d->pid);
+	dir = opendir(path);
+	for (const struct dirent *de; dir && (de = readdir(dir));)
+		n += de->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
 }
 
 /* CPU time of all its threads, from its own clock. */

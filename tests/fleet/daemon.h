@@ -72,8 +72,9 @@ int daemon_await_ready(struct under_test *d, unsigned first, unsigned limit_ms);
 int daemon_ask(struct under_test *d, const char *verb, const char *args, struct ls_err *err,
 	       struct json_object **ret_value);
 
-/* Of the process: KiB of anonymous memory; microseconds of processor time. */
+/* Of the process: KiB of anonymous memory; open files; microseconds of processor time. */
 long daemon_rss_kib(const struct under_test *d);
+unsigned daemon_files(const struct under_test *d);
 double daemon_cpu_us(const struct under_test *d);
 
 /**

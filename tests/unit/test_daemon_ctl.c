@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -236,6 +237,30 @@ static void test_when_there_are_too_many_clients_then_told(void **state)
 	}
 }
 
+/* No descriptor is left: who comes is told so, and does not keep the loop busy. */
+static void test_when_no_file_is_left_then_told(void **state)
+{
+	int fd = client(), more = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct rlimit was, none;
+	int lowest = dup(0);
+
+	(void)state;
+	close(lowest);
+	getrlimit(RLIMIT_NOFILE, &was);
+	none = was;
+	none.rlim_cur = (rlim_t)lowest;
+	strcpy(sun.sun_path, path);
+	assert_int_equal(connect(more, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	hear(more, "LimitNOFILE");
+	hear(more, NULL);
+	assert_works(fd);
+	setrlimit(RLIMIT_NOFILE, &was);
+	close(more);
+	close(fd);
+}
+
 /* Arguments that a verb takes, and that change nothing. */
 static const char *harmless(const char *verb)
 {
@@ -379,6 +404,7 @@ int main(void)
 		T(test_when_a_client_leaves_in_the_middle_then_nobody_notices),
 		T(test_when_a_client_says_nothing_then_it_is_hung_up),
 		T(test_when_there_are_too_many_clients_then_told),
+		T(test_when_no_file_is_left_then_told),
 		T(test_when_a_client_has_no_right_then_every_verb_above_is_refused),
 		T(test_when_a_guest_is_added_then_it_is_there_after_a_restart),
 		T(test_when_a_file_is_wrong_then_the_reload_changes_nothing),

@@ -11,17 +11,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include <lockstep/log.h>
+
 #include "../../coordinator/daemon/daemon.h"
+#include "../../coordinator/daemon/files.h"
 #include "../../coordinator/daemon/journal.h"
 #include "put_file.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
+
+static char warned[512]; /* the last time */
+
+void log_sink(int priority, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (priority != LOG_WARNING)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(warned, sizeof(warned), fmt, ap);
+	va_end(ap);
+}
 
 static struct daemon d;
 static struct ls_err err;
@@ -151,6 +168,54 @@ static void test_when_a_reload_is_wrong_then_all_stays(void **unused)
 	assert_int_equal(d.n_lanes, 1);
 }
 
+/* ---- open files --------------------------------------------------------------- */
+
+static void limit_files(rlim_t soft, const struct rlimit *was)
+{
+	const struct rlimit files = { soft, was->rlim_max };
+
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	warned[0] = '\0';
+}
+
+/* The number is one that is enough, and it is told at a reload and for a guest added, too. */
+static void test_when_files_are_too_few_then_the_number_is_told(void **unused)
+{
+	const struct guest more = { .name = "vm2", .qmp = "unix:/tmp/lockstep-no-such-2" };
+	char number[32];
+	struct rlimit was;
+
+	(void)unused;
+	getrlimit(RLIMIT_NOFILE, &was);
+	put_file(dir, "conf", 0600, "[lockstepd]\nmax-clients = 100\n");
+	limit_files(files_needed(1, 100), &was);
+	assert_int_equal(daemon_load(&d, false, &err), 0);
+	assert_string_equal(warned, "");
+	assert_int_equal(daemon_add(&d, &more, &err), 0);
+	snprintf(number, sizeof(number), "LimitNOFILE=%u", files_needed(2, 100));
+	assert_non_null(strstr(warned, number));
+	limit_files(files_needed(2, 100), &was);
+	assert_int_equal(daemon_load(&d, false, &err), 0);
+	assert_string_equal(warned, "");
+	limit_files(files_needed(2, 100) - 1, &was);
+	assert_int_equal(daemon_load(&d, false, &err), 0);
+	assert_non_null(strstr(warned, number));
+	limit_files(was.rlim_cur, &was);
+}
+
+static void test_when_the_limit_is_soft_then_it_is_raised(void **unused)
+{
+	struct rlimit was, now;
+
+	(void)unused;
+	getrlimit(RLIMIT_NOFILE, &was);
+	limit_files(64, &was);
+	files_raise();
+	getrlimit(RLIMIT_NOFILE, &now);
+	assert_int_equal(now.rlim_cur, was.rlim_max);
+	limit_files(was.rlim_cur, &was);
+}
+
 /* ---- the journal --------------------------------------------------------------- */
 
 static void run_sql(const char *sql)
@@ -226,6 +291,8 @@ int main(void)
 		T(test_when_a_guest_is_there_twice_then_both_places_are_named),
 		T(test_when_a_file_cannot_be_read_then_it_is_named),
 		T(test_when_a_reload_is_wrong_then_all_stays),
+		T(test_when_files_are_too_few_then_the_number_is_told),
+		T(test_when_the_limit_is_soft_then_it_is_raised),
 		T(test_when_the_journal_is_newer_then_both_versions_are_named),
 		T(test_when_the_journal_is_damaged_then_the_way_out_is_told),
 		T(test_when_the_state_cannot_be_written_then_refused),
