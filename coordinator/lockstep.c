@@ -189,7 +189,7 @@ static int find_guest(struct cli *cli, const struct entry *e)
 	int r = find_guest_anywhere(cli, e);
 	struct ls_err err;
 
-	if (r || cli->daemon || !cli->no_wait)
+	if (r || cli->daemon || e->where == DAEMON || !cli->no_wait)
 		return r;
 	ls_err_set(
 		&err, -EOPNOTSUPP,

@@ -43,7 +43,7 @@ static int exit_of(const struct ls_err *err)
 	return err->class[0] ? XC_REFUSED : XC_REACH;
 }
 
-static int failed(const struct cli *cli, struct ls_err *err)
+int client_failed(const struct cli *cli, struct ls_err *err)
 {
 	if (!err->class[0])
 		ls_err_prefix(err, "lockstepd");
@@ -72,7 +72,7 @@ int client_open(const struct cli *cli, struct qmp **ret_q)
 			   "%.120s: no greeting within %d s: does it stand still, or not start? "
 			   "systemctl status lockstepd",
 			   socket_path(), OPEN_MS / 1000);
-	return failed(cli, &err);
+	return client_failed(cli, &err);
 }
 
 static struct json_object *guest_args(const char *name)
@@ -95,7 +95,7 @@ int client_find(const struct cli *cli, const char *name, struct qmp **ret_q)
 		return XC_OK;
 	qmp_close(*ret_q);
 	*ret_q = NULL;
-	return strcmp(err.class, "GuestUnknown") ? failed(cli, &err) : XC_OK;
+	return strcmp(err.class, "GuestUnknown") ? client_failed(cli, &err) : XC_OK;
 }
 
 int client_absent(const struct cli *cli, const char *verb)
@@ -109,7 +109,18 @@ int client_absent(const struct cli *cli, const char *verb)
 	return cli_error(cli, XC_REACH, &err);
 }
 
+void client_add_timeout(const struct cli *cli, struct json_object *args)
+{
+	if (cli->timeout_ms)
+		json_add_num(args, "timeout-ms", cli->timeout_ms);
+}
+
 /* ---- one question, one answer ---------------------------------------------------- */
+
+unsigned client_limit_ms(const struct cli *cli)
+{
+	return cli->timeout_ms ? cli->timeout_ms : WRITTEN_MS;
+}
 
 int client_ask(const struct cli *cli, const char *verb, struct json_object *args,
 	       struct json_object **ret_value)
@@ -124,8 +135,8 @@ int client_ask(const struct cli *cli, const char *verb, struct json_object *args
 		json_object_put(args);
 		return code;
 	}
-	if (qmp_command(q, verb, args, qmp_now_ms() + WRITTEN_MS, &err, ret_value) < 0)
-		code = failed(cli, &err);
+	if (qmp_command(q, verb, args, qmp_now_ms() + client_limit_ms(cli), &err, ret_value) < 0)
+		code = client_failed(cli, &err);
 	qmp_close(q);
 	return code;
 }
@@ -257,7 +268,7 @@ static int follow(struct follow *f)
 			read_events(f);
 	}
 	if (f->err.class[0])
-		return failed(f->cli, &f->err);
+		return client_failed(f->cli, &f->err);
 	if (f->over && !f->err.code)
 		return f->code;
 	ls_err_set(&err, -EPIPE,
@@ -274,7 +285,7 @@ int client_follow(struct cli *cli, const char *verb, struct json_object *args)
 
 	f.signals = begin_signals();
 	if (qmp_submit(f.q, verb, args, on_reply, &f, &f.err, NULL) < 0)
-		code = failed(cli, &f.err);
+		code = client_failed(cli, &f.err);
 	else
 		code = follow(&f);
 	ls_closep(&f.signals);
@@ -287,8 +298,7 @@ int client_wish(struct cli *cli, const struct wish *w)
 
 	cli->no_wait &= !w->dry_run; /* what it tells is all there is of it */
 	wish_to_json(w, args);
-	if (cli->timeout_ms)
-		json_add_num(args, "timeout-ms", cli->timeout_ms);
+	client_add_timeout(cli, args);
 	return client_follow(cli, wish_verb(w->kind), args);
 }
 
@@ -321,7 +331,7 @@ int client_status(struct cli *cli)
 
 	if (qmp_command(cli->daemon, "status", guest_args(cli->guest.name),
 			qmp_now_ms() + ANSWER_MS, &err, &o) < 0)
-		return failed(cli, &err);
+		return client_failed(cli, &err);
 	show_status(cli, o);
 	code = qmp_get_obj(o, "vm") ? XC_OK : XC_REACH;
 	json_object_put(o);
@@ -332,12 +342,18 @@ int client_doctor(struct cli *cli)
 {
 	struct json_object *args = guest_args(cli->guest.name), *findings;
 	struct ls_err err;
-	int code;
+	int code = XC_OK;
 
 	json_object_object_add(args, "fix", json_object_new_boolean(cli->fix));
+	json_object_object_add(args, "no-wait", json_object_new_boolean(cli->no_wait));
+	client_add_timeout(cli, args);
 	if (qmp_command(cli->daemon, "doctor", args, qmp_now_ms() + DOCTOR_MS, &err, &findings) < 0)
-		return failed(cli, &err);
-	code = doctor_show(cli, findings);
+		return client_failed(cli, &err);
+	if (!cli->no_wait)
+		code = doctor_show(cli, findings);
+	else if (!cli->quiet && !cli->json)
+		printf("%s: the doctor is at work; what is left then: lockstep doctor %s\n",
+		       cli->guest.name, cli->guest.name);
 	json_object_put(findings);
 	return code;
 }

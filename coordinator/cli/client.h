@@ -37,6 +37,15 @@ int client_find(const struct cli *cli, const char *name, struct qmp **ret_q);
 int client_ask(const struct cli *cli, const char *verb, struct json_object *args,
 	       struct json_object **ret_value);
 
+/* How long an answer is waited for: as long as --timeout says, or what is usual. */
+unsigned client_limit_ms(const struct cli *cli);
+
+/* --timeout, as the member of a request. */
+void client_add_timeout(const struct cli *cli, struct json_object *args);
+
+/* What the daemon refused, printed. Returns an exit code. */
+int client_failed(const struct cli *cli, struct ls_err *err);
+
 /* Ask, follow the events to the end, print them; Ctrl-C is a cancel. Returns an exit code. */
 int client_wish(struct cli *cli, const struct wish *w);
 

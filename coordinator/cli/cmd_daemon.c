@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lockstep list, add, remove, cancel, watch: what only the daemon can do.
+ * lockstep list, cancel, watch: what only the daemon can do.
  */
 #include "client.h"
 
@@ -71,65 +71,6 @@ static int run_list(struct cli *cli)
 
 const struct command cmd_list = { "list", "the guests that lockstepd has", &list_argp, run_list };
 
-/* ---- add, remove --------------------------------------------------------------------- */
-
-static struct json_object *name_args(const struct cli *cli)
-{
-	struct json_object *args = json_object_new_object();
-
-	json_add_str(args, "guest", cli->args[0]);
-	return args;
-}
-
-static const struct argp add_argp = {
-	.parser = cli_parse,
-	.args_doc = "GUEST --qmp ADDRESS [--agent ADDRESS]",
-	.doc = "Give lockstepd a guest; it keeps it over restarts.\v"
-	       "A guest of guests.d needs no adding: lockstepd reads that at start and at a "
-	       "reload.",
-	.children = children,
-};
-
-static int run_add(struct cli *cli)
-{
-	struct json_object *args;
-	struct ls_err err;
-
-	if (cli->n_args != 1 || !cli->has_guest) {
-		ls_err_set(&err, -EINVAL, "add: a name and --qmp ADDRESS are needed");
-		return cli_error(cli, XC_USAGE, &err);
-	}
-	args = name_args(cli);
-	json_add_str(args, "qmp", cli->guest.qmp);
-	json_add_str(args, "agent", cli->guest.agent);
-	return client_ask(cli, "add", args, NULL);
-}
-
-const struct command cmd_add = { "add", "give lockstepd a guest", &add_argp, run_add };
-
-static const struct argp remove_argp = {
-	.parser = cli_parse,
-	.args_doc = "GUEST",
-	.doc = "Make lockstepd let go of a guest: its monitor is free then, and nothing is changed "
-	       "in it.\v"
-	       "A guest of guests.d is back at the next reload unless its file is gone.",
-	.children = children,
-};
-
-static int run_remove(struct cli *cli)
-{
-	struct ls_err err;
-
-	if (cli->n_args != 1) {
-		ls_err_set(&err, -EINVAL, "remove: which guest?");
-		return cli_error(cli, XC_USAGE, &err);
-	}
-	return client_ask(cli, "remove", name_args(cli), NULL);
-}
-
-const struct command cmd_remove = { "remove", "make lockstepd let go of a guest", &remove_argp,
-				    run_remove };
-
 /* ---- cancel --------------------------------------------------------------------------- */
 
 static const struct argp cancel_argp = {
@@ -140,6 +81,14 @@ static const struct argp cancel_argp = {
 	       "on to its end.",
 	.children = children,
 };
+
+static struct json_object *name_args(const struct cli *cli)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_add_str(args, "guest", cli->args[0]);
+	return args;
+}
 
 static int ask_cancel(struct cli *cli)
 {

@@ -40,7 +40,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return cli_parse(key, arg, state);
 }
 
-static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
+static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
 
 static const struct argp doctor_argp = {
 	.options = options,
@@ -97,7 +97,7 @@ static int examine(struct session *s, struct doctor *d)
 			doctor_show(s->cli, d->findings);
 		return cli_error(s->cli, XC_REFUSED, &d->err);
 	}
-	hv_doctor(run_hv(s->run, SIDE_SRC), s->cli->fix, on_findings, d);
+	hv_doctor(run_hv(s->run, SIDE_SRC), s->cli->fix, s->cli->timeout_ms, on_findings, d);
 	while (!d->over && sd_event_run(s->loop, UINT64_MAX) >= 0)
 		;
 	if (d->err.code)
@@ -123,6 +123,14 @@ static int run_here(struct cli *cli)
 
 static int run_doctor(struct cli *cli)
 {
+	struct ls_err err;
+
+	if (cli->no_wait && !cli->fix) {
+		ls_err_set(
+			&err, -EINVAL,
+			"doctor: --no-wait goes with --fix: what is found is what one waits for");
+		return cli_error(cli, XC_USAGE, &err);
+	}
 	return cli->daemon ? client_doctor(cli) : run_here(cli);
 }
 

@@ -63,13 +63,15 @@ static int run_status(struct cli *cli)
 const struct command cmd_status = { "status", "what the guest has, in every view", &status_argp,
 				    run_status };
 
+static const struct argp_child changing_too[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
+
 static const struct argp recover_argp = {
 	.parser = cli_parse,
 	.args_doc = "GUEST",
 	.doc = "Take back, or finish, what a lockstep that was killed has left.\v"
 	       "Every command that changes a guest does this first. An operation is taken back; a "
 	       "migration that had committed itself to the destination is finished.",
-	.children = children,
+	.children = changing_too,
 };
 
 static int run_recover(struct cli *cli)

@@ -15,7 +15,7 @@
 #include "../report/json.h"
 #include "../report/words.h"
 
-static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
+static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
 
 static const struct argp txn_argp = {
 	.parser = cli_parse,
@@ -99,6 +99,7 @@ static int follow(struct cli *cli, const char *verb, struct json_object *args)
 		json_object_put(args);
 		return code;
 	}
+	client_add_timeout(cli, args);
 	return client_follow(cli, verb, args);
 }
 
@@ -140,6 +141,11 @@ static int run_journal(struct cli *cli)
 	if (!v) {
 		ls_err_set(&err, -EINVAL,
 			   "txn: list [GUEST], or show, resume, undo or forget TXN is meant");
+		return cli_error(cli, XC_USAGE, &err);
+	}
+	if ((cli->no_wait || cli->timeout_ms) && !v->follow) {
+		ls_err_set(&err, -EINVAL, "txn %s: --no-wait and --timeout go with resume and undo",
+			   v->word);
 		return cli_error(cli, XC_USAGE, &err);
 	}
 	args = json_object_new_object();

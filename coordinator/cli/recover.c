@@ -154,7 +154,7 @@ static int end_it(struct session *s, struct txn *t)
 	}
 	if (code)
 		return code;
-	if (run_undo(s->run, t) < 0)
+	if (run_undo(s->run, t, session_deadline(s)) < 0)
 		t->end = END_STUCK;
 	if (t->end != END_UNDONE && t->end != END_REFUSED && t->end != END_DONE &&
 	    t->end != END_PARTIAL)

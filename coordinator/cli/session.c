@@ -114,13 +114,17 @@ static void watch_signals(struct session *s, sd_event_source **src)
 		sd_event_add_signal(s->loop, &src[i], signals[i], on_signal, s);
 }
 
+uint64_t session_deadline(const struct session *s)
+{
+	return s->cli->timeout_ms ? s->since_ms + s->cli->timeout_ms : 0;
+}
+
 int session_run(struct session *s, struct txn *t)
 {
-	uint64_t deadline = s->cli->timeout_ms ? s->since_ms + s->cli->timeout_ms : 0;
 	sd_event_source *signals[3] = { NULL };
 
 	watch_signals(s, signals);
-	if (run_txn(s->run, t, deadline) < 0)
+	if (run_txn(s->run, t, session_deadline(s)) < 0)
 		t->end = END_STUCK;
 	for (size_t i = 0; i < 3; i++)
 		sd_event_source_disable_unref(signals[i]);

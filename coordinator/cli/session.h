@@ -44,6 +44,9 @@ void session_close(struct session *s);
 /* Look again. Return: an exit code; the error was printed. */
 int session_look(struct session *s);
 
+/* By --timeout; 0: as long as the rows allow. */
+uint64_t session_deadline(const struct session *s);
+
 /* Run to the end, print how it ended; returns an exit code. */
 int session_run(struct session *s, struct txn *t);
 

@@ -55,6 +55,9 @@
 int ctl_new(struct daemon *d, const int *fds, unsigned n, const char *path, struct ls_err *err);
 void ctl_free(struct ctl *c);
 
+/* A guest is ready, or away, or is not here any more: who added it is told. */
+void ctl_arrived(struct ctl *c, const struct lane *l, bool removed);
+
 /* A lane_ops.event; @arg is the daemon. */
 void ctl_event(void *arg, const struct lane *l, const struct lane_job *j, struct json_object *o);
 

@@ -15,12 +15,14 @@
 #include "../report/exit.h"
 #include "../store/store.h"
 #include "daemon.h"
+#include "daemon_log.h"
 #include "lane.h"
 
 #define STUCK_MAX 20 /* of one guest; txn list has all */
 
 /**
  * struct visit - A doctor's call that is out
+ * @call:  NULL: nobody waits, the log has it
  * @guest: by name: its lane may be gone when the journal has answered
  */
 struct visit {
@@ -32,7 +34,15 @@ struct visit {
 
 static void answer(struct visit *v)
 {
-	qmp_reply(v->call, v->findings);
+	const struct log_about about = { .message = LOG_ENDED, .guest = v->guest };
+
+	if (v->call) {
+		qmp_reply(v->call, v->findings);
+	} else {
+		log_about(LOG_INFO, &about, "doctor: %zu findings",
+			  json_object_array_length(v->findings));
+		json_object_put(v->findings);
+	}
 	free(v);
 }
 
@@ -56,6 +66,17 @@ static void on_stuck(void *arg, const struct store_txn *txns, unsigned n, const 
 	answer(v);
 }
 
+static void fail(struct visit *v, const struct ls_err *err)
+{
+	const struct log_about about = { .message = LOG_ENDED, .guest = v->guest, .err = err };
+
+	if (v->call)
+		qmp_reply_error(v->call, exit_name(XC_REFUSED), "%s", err->text);
+	else
+		log_about(LOG_WARNING, &about, "doctor: %s", err->text);
+	free(v);
+}
+
 static void on_findings(void *arg, struct json_object *findings, const struct ls_err *err)
 {
 	struct visit *v = arg;
@@ -67,8 +88,7 @@ static void on_findings(void *arg, struct json_object *findings, const struct ls
 	struct ls_err why;
 
 	if (err->code) {
-		qmp_reply_error(v->call, exit_name(XC_REFUSED), "%s", err->text);
-		free(v);
+		fail(v, err);
 		return;
 	}
 	v->findings = json_object_get(findings);
@@ -78,6 +98,9 @@ static void on_findings(void *arg, struct json_object *findings, const struct ls
 
 void do_doctor(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
+	const struct lane_doctor how = { qmp_get_bool(args, "fix", false),
+					 (unsigned)qmp_get_int(args, "timeout-ms", 0) };
+	bool alone = qmp_get_bool(args, "no-wait", false);
 	struct lane *l = ctl_lane(call, args, d);
 	struct visit *v;
 	struct ls_err err;
@@ -88,11 +111,13 @@ void do_doctor(struct qmp_call *call, struct json_object *args, struct daemon *d
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		abort(); /* a few words */
-	*v = (struct visit){ .call = call, .d = d };
+	*v = (struct visit){ .call = alone ? NULL : call, .d = d };
 	snprintf(v->guest, sizeof(v->guest), "%s", lane_guest(l)->name);
-	r = lane_doctor(l, qmp_get_bool(args, "fix", false), on_findings, v, &err);
+	r = lane_doctor(l, &how, on_findings, v, &err);
 	if (r < 0) {
 		ctl_fail(call, r, &err);
 		free(v);
+	} else if (alone) {
+		qmp_reply(call, NULL);
 	}
 }

@@ -20,6 +20,16 @@ struct pending {
 };
 
 /**
+ * struct arrival - A guest that was added, and of which nobody knows yet whether it is there
+ * @guest: its name
+ */
+struct arrival {
+	char guest[LS_NAME_BYTES];
+	struct qmp_call *call;
+	struct arrival *next;
+};
+
+/**
  * struct client - One connection
  * @number:     never given twice, so that a request outlives it without harm
  * @spoke:      it has given a command
@@ -38,6 +48,7 @@ struct client {
 /**
  * struct ctl - The socket
  * @fds, @io: listening, @n_fds of them
+ * @arrivals: who waits for a guest to be reached
  * @spare:    given up for a client that there is no descriptor for, to tell it so
  * @path:     to be removed at the end; NULL: systemd's
  */
@@ -53,6 +64,7 @@ struct ctl {
 	unsigned n_clients;
 	uint64_t numbers;
 	struct pending *pending;
+	struct arrival *arrivals;
 };
 
 /* ctl_verbs.c */
@@ -66,6 +78,12 @@ void ctl_remember(struct ctl *c, struct qmp_call *call, const char *txn);
 /* The lane of the "guest" that is meant; NULL: the call has been answered. */
 struct lane *ctl_lane(struct qmp_call *call, struct json_object *args, struct daemon *d);
 struct client *ctl_client(const struct qmp_call *call);
+
+/* ctl_guests.c: handlers of verbs */
+void do_add(struct qmp_call *call, struct json_object *args, struct daemon *d);
+void do_remove(struct qmp_call *call, struct json_object *args, struct daemon *d);
+void do_reload(struct qmp_call *call, struct json_object *args, struct daemon *d);
+void ctl_guests_done(struct ctl *c);
 
 /* ctl_doctor.c, ctl_txn.c: handlers of verbs */
 void do_doctor(struct qmp_call *call, struct json_object *args, struct daemon *d);

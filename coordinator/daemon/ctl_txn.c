@@ -102,12 +102,12 @@ void do_txn_show(struct qmp_call *call, struct json_object *args, struct daemon 
 
 /**
  * struct go_on - A request whose transaction is being read
- * @owner: the client, which may have gone by then
+ * @job: its client, which may have gone by then
  */
 struct go_on {
 	struct qmp_call *call;
 	struct daemon *d;
-	uint64_t owner;
+	struct lane_job job;
 	bool undo;
 };
 
@@ -138,7 +138,7 @@ static int go_on(const struct go_on *g, const struct store_txn *s, struct ls_err
 	if (r < 0)
 		return r;
 	if (t->op != OP_MIGRATE)
-		return lane_go_on(l, t, s->seq, g->undo, g->owner, err);
+		return lane_go_on(l, t, s->seq, g->undo, &g->job, err);
 	txn_free(t);
 	return ls_err_set(err, -EINVAL, "a migration is ended by: lockstep recover --qmp %.150s",
 			  lane_guest(l)->qmp);
@@ -168,7 +168,13 @@ static void read_txn(struct qmp_call *call, struct json_object *args, struct dae
 
 	if (!g)
 		abort(); /* a few words */
-	*g = (struct go_on){ call, d, ctl_client(call)->number, undo };
+	*g = (struct go_on){
+		.call = call,
+		.d = d,
+		.job = { .owner = ctl_client(call)->number,
+			 .timeout_ms = (unsigned)qmp_get_int(args, "timeout-ms", 0) },
+		.undo = undo,
+	};
 	if (store_show(d->store, qmp_get_str(args, "txn", ""), on_read, g, &err) < 0) {
 		failed(call, &err);
 		free(g);

@@ -205,47 +205,6 @@ static void do_cancel(struct qmp_call *call, struct json_object *args, struct da
 		qmp_reply(call, NULL);
 }
 
-/* ---- the set of guests ------------------------------------------------------------- */
-
-static void do_add(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	struct guest g = { 0 };
-	struct ls_err err;
-	int r;
-
-	snprintf(g.name, sizeof(g.name), "%s", qmp_get_str(args, "guest", ""));
-	snprintf(g.qmp, sizeof(g.qmp), "%s", qmp_get_str(args, "qmp", ""));
-	snprintf(g.agent, sizeof(g.agent), "%s", qmp_get_str(args, "agent", ""));
-	r = daemon_add(d, &g, &err);
-	if (r < 0)
-		ctl_fail(call, r, &err);
-	else
-		qmp_reply(call, NULL);
-}
-
-static void do_remove(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	struct ls_err err;
-	int r = daemon_remove(d, qmp_get_str(args, "guest", ""), &err);
-
-	if (r < 0)
-		ctl_fail(call, r, &err);
-	else
-		qmp_reply(call, NULL);
-}
-
-static void do_reload(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	struct ls_err err;
-	int r = daemon_load(d, false, &err);
-
-	(void)args;
-	if (r < 0)
-		ctl_fail(call, r, &err);
-	else
-		qmp_reply(call, NULL);
-}
-
 /* ---- the table ------------------------------------------------------------------------ */
 
 static bool allowed(struct qmp_call *call, const struct daemon *d, enum access_class class)
@@ -274,8 +233,10 @@ CTL_VERBS(X)
 /* clang-format off */
 #define GUEST   { "guest", QMP_STRING, false, 1, LS_NAME_BYTES - 1, 0, "its name" }
 #define DEVICE	{ "device", QMP_STRING, false, 1, LS_NAME_BYTES - 1, 0, "its id" }
+#define LIMIT   { "timeout-ms", QMP_INT, true, 1, 86400000, 0, "for the operation as a whole" }
+#define NO_WAIT { "no-wait", QMP_BOOL, true, 0, 0, 0, "not for the end of it" }
 #define HOW \
-	{ "timeout-ms", QMP_INT, true, 1, 86400000, 0, "for the operation as a whole" }, \
+	LIMIT, \
 	{ "best-effort", QMP_BOOL, true, 0, 0, 0, "drop what cannot be had, do the rest" }, \
 	{ "dry-run", QMP_BOOL, true, 0, 0, 0, "tell what would be done, send nothing" }
 
@@ -317,16 +278,18 @@ static const struct qmp_field txn_show_fields[] = {
 	{ "txn", QMP_STRING, false, 1, LS_TXN_BYTES - 1, 0, "which" },
 };
 #define txn_forget_fields txn_show_fields
-#define txn_resume_fields txn_show_fields
-#define txn_undo_fields	  txn_show_fields
+static const struct qmp_field txn_resume_fields[] = {
+	{ "txn", QMP_STRING, false, 1, LS_TXN_BYTES - 1, 0, "which" }, LIMIT,
+};
+#define txn_undo_fields txn_resume_fields
 static const struct qmp_field cancel_fields[] = {
 	GUEST, { "txn", QMP_STRING, true, 1, LS_TXN_BYTES - 1, 0, "which" },
 };
 static const struct qmp_field doctor_fields[] = {
-	GUEST, { "fix", QMP_BOOL, true, 0, 0, 0, "heal what is found" },
+	GUEST, LIMIT, NO_WAIT, { "fix", QMP_BOOL, true, 0, 0, 0, "heal what is found" },
 };
 static const struct qmp_field add_fields[] = {
-	GUEST,
+	GUEST, NO_WAIT,
 	{ "qmp", QMP_STRING, false, 1, GUEST_ADDRESS_BYTES - 1, 0, "address of its monitor" },
 	{ "agent", QMP_STRING, true, 0, GUEST_ADDRESS_BYTES - 1, 0, "of its agent's channel" },
 };
@@ -342,6 +305,7 @@ const struct qmp_verb ctl_verbs[] = {
 
 void ctl_verbs_done(struct ctl *c)
 {
+	ctl_guests_done(c);
 	while (c->pending) {
 		struct pending *p = c->pending;
 

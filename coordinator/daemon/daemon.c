@@ -128,12 +128,28 @@ struct lane *daemon_find(const struct daemon *d, const char *name)
 	return i < d->n_lanes ? d->lanes[i] : NULL;
 }
 
+static void on_ready(void *arg, const struct lane *l, enum lane_left left)
+{
+	struct daemon *d = arg;
+
+	journal_ready(d, l, left);
+	ctl_arrived(d->ctl, l, false);
+}
+
+static void on_away(void *arg, const struct lane *l)
+{
+	struct daemon *d = arg;
+
+	ctl_arrived(d->ctl, l, false);
+}
+
 static int begin(struct daemon *d, const struct guest *g)
 {
 	const struct lane_ops ops = {
 		.event = ctl_event,
 		.record = journal_record,
-		.ready = journal_ready,
+		.ready = on_ready,
+		.away = on_away,
 		.unplug = journal_unplug,
 		.arg = d,
 		.board = d->board,
@@ -160,6 +176,7 @@ static void end(struct daemon *d, unsigned i)
 					 .guest = lane_guest(d->lanes[i])->name };
 
 	log_about(LOG_INFO, &about, "removed");
+	ctl_arrived(d->ctl, d->lanes[i], true);
 	lane_free(d->lanes[i]);
 	d->lanes[i] = d->lanes[--d->n_lanes];
 }

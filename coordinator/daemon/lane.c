@@ -330,7 +330,7 @@ static bool has(const struct lane *l, const char *id)
 	return q || (l->running && !strcmp(l->running->job.id, id));
 }
 
-int lane_go_on(struct lane *l, struct txn *t, unsigned seq, bool undo, uint64_t owner,
+int lane_go_on(struct lane *l, struct txn *t, unsigned seq, bool undo, const struct lane_job *job,
 	       struct ls_err *err)
 {
 	struct job *q;
@@ -343,8 +343,8 @@ int lane_go_on(struct lane *l, struct txn *t, unsigned seq, bool undo, uint64_t 
 	}
 	q = calloc(1, sizeof(*q));
 	if (q) {
+		q->job = *job;
 		q->job.wish.kind = wish_kind_of(t->op);
-		q->job.owner = owner;
 		memcpy(q->job.id, t->id, sizeof(q->job.id));
 		q->txn = t;
 		q->seq = seq;

@@ -86,6 +86,7 @@ enum lane_left { LANE_LEFT_NOTHING, LANE_LEFT_ENDED, LANE_LEFT_PENDING, LANE_LEF
  * @record: as run_ops.record, but @done is always called; NULL: nobody keeps it
  * @ready: the guest is reached, and nothing interrupted is left in it, since it was ended,
  *         or could not be; NULL allowed
+ * @away: it is not reached, for the reason that lane_away() tells; NULL allowed
  * @unplug: an unplug is pending, or is not any more; NULL allowed
  * @board: where it publishes what it knows
  * @metrics: where it counts; NULL: nobody does
@@ -96,6 +97,7 @@ struct lane_ops {
 	void (*record)(void *arg, const struct lane *l, const struct lane_record *record,
 		       void (*done)(void *done_arg, const struct ls_err *err), void *done_arg);
 	void (*ready)(void *arg, const struct lane *l, enum lane_left left);
+	void (*away)(void *arg, const struct lane *l);
 	void (*unplug)(void *arg, const struct lane *l, const struct lane_unplug *u, bool pending);
 	void *arg;
 	struct board *board;
@@ -136,23 +138,33 @@ int lane_ask(struct lane *l, const struct lane_job *job, struct ls_err *err,
  * @t:     as txn_load() gave it; consumed, even on failure
  * @seq:   of its newest record
  * @undo:  take it back; else forward
- * @owner: as in struct lane_job
+ * @job:   who asked, and for how long; id and wish are those of @t
  *
  * Return: as lane_ask() and txn_reopen(); its id is its own.
  */
-int lane_go_on(struct lane *l, struct txn *t, unsigned seq, bool undo, uint64_t owner,
+int lane_go_on(struct lane *l, struct txn *t, unsigned seq, bool undo, const struct lane_job *job,
 	       struct ls_err *err);
 
 /**
+ * struct lane_doctor - What the doctor is to do
+ * @fix:        heal what disagrees
+ * @timeout_ms: for the agent; 0: what it takes at most
+ */
+struct lane_doctor {
+	bool fix;
+	unsigned timeout_ms;
+};
+
+/**
  * lane_doctor() - Name what disagrees in the guest
- * @fix: heal it
  * @fn:  called once, later: the findings of doctor.h, borrowed; @err with a code if the
  *       doctor could not do it
  *
  * Return: as lane_ask(); -EBUSY while the guest is somebody's.
  */
 typedef void (*lane_doctor_fn)(void *arg, struct json_object *findings, const struct ls_err *err);
-int lane_doctor(struct lane *l, bool fix, lane_doctor_fn fn, void *arg, struct ls_err *err);
+int lane_doctor(struct lane *l, const struct lane_doctor *how, lane_doctor_fn fn, void *arg,
+		struct ls_err *err);
 
 /**
  * lane_cancel() - Take a request back
@@ -173,6 +185,9 @@ void lane_close(struct lane *l);
 
 const struct guest *lane_guest(const struct lane *l);
 enum lane_state lane_state(const struct lane *l);
+
+/* Why it is away; NULL: it is not, or it is being connected for the first time. */
+const struct ls_err *lane_away(const struct lane *l);
 
 /* One line of the list; and all that was seen last, never waiting for the guest. */
 struct json_object *lane_summary(const struct lane *l);

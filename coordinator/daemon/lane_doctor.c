@@ -69,10 +69,12 @@ static void on_looked(void *arg)
 	if (err.code)
 		over(l, &err);
 	else
-		hv_doctor(run_hv(l->run, SIDE_SRC), l->heal, on_findings, l);
+		hv_doctor(run_hv(l->run, SIDE_SRC), l->doctor_how.fix, l->doctor_how.timeout_ms,
+			  on_findings, l);
 }
 
-int lane_doctor(struct lane *l, bool fix, lane_doctor_fn fn, void *arg, struct ls_err *err)
+int lane_doctor(struct lane *l, const struct lane_doctor *how, lane_doctor_fn fn, void *arg,
+		struct ls_err *err)
 {
 	int r = lane_check_open(l, err);
 
@@ -85,7 +87,7 @@ int lane_doctor(struct lane *l, bool fix, lane_doctor_fn fn, void *arg, struct l
 	l->looking = false; /* it is replaced */
 	l->doctor = fn;
 	l->doctor_arg = arg;
-	l->heal = fix;
+	l->doctor_how = *how;
 	l->findings = json_object_new_array();
 	lane_publish(l);
 	run_look_start(l->run, on_looked, l);

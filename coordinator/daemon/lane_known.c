@@ -4,6 +4,7 @@
  */
 #include "lane_private.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,6 +30,11 @@ const struct guest *lane_guest(const struct lane *l)
 enum lane_state lane_state(const struct lane *l)
 {
 	return l->state;
+}
+
+const struct ls_err *lane_away(const struct lane *l)
+{
+	return l->state == LANE_AWAY && l->why.code != -EAGAIN ? &l->why : NULL;
 }
 
 static const struct vm *seen(const struct lane *l)

@@ -59,6 +59,8 @@ static void away(struct lane *l, const struct ls_err *why)
 	l->retry_ms *= 2;
 	if (l->retry_ms > l->limits->reconnect_ms)
 		l->retry_ms = l->limits->reconnect_ms;
+	if (l->ops.away)
+		l->ops.away(l->ops.arg, l);
 }
 
 /* ---- what was left behind ------------------------------------------------------ */

@@ -52,7 +52,7 @@ struct receipt {
  * @lost:     the monitor went while it was busy
  * @looking:  a look of the lane's own is out
  * @closed:   takes no more requests; @left: what was found since it was last ready
- * @doctor:   is at work, for @doctor_arg; @heal too; @findings so far
+ * @doctor:   is at work, for @doctor_arg, as @doctor_how says; @findings so far
  * @unplugs:  pending, @n_unplugs of them
  * @retry_ms: until the next attempt
  * @retry, @kick: timer; a turn of the loop
@@ -76,7 +76,7 @@ struct lane {
 	struct receipt *receipts;
 	lane_doctor_fn doctor;
 	void *doctor_arg;
-	bool heal;
+	struct lane_doctor doctor_how;
 	struct json_object *findings;
 	struct lane_unplug *unplugs;
 	unsigned n_unplugs;

@@ -112,7 +112,7 @@ void hv_dry(struct hv *hv, const struct hv_request *rq, hv_sink_fn fn, void *arg
  * @fn:  gets the findings (a "findings" array, borrowed), or an error
  */
 typedef void (*hv_value_fn)(void *arg, struct json_object *value, const struct ls_err *err);
-void hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg);
+void hv_doctor(struct hv *hv, bool fix, unsigned limit_ms, hv_value_fn fn, void *arg);
 
 /* The process behind the monitor, "BOOT:NAMESPACE:PID:START"; empty if it is not known. */
 void hv_process(const struct hv *hv, char *ret_name, size_t len);

@@ -405,7 +405,7 @@ static void visit_over(void *arg, const struct ls_err *err)
 	free(v);
 }
 
-void hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg)
+void hv_doctor(struct hv *hv, bool fix, unsigned limit_ms, hv_value_fn fn, void *arg)
 {
 	struct json_object *args = json_object_new_object();
 	struct visit *v = calloc(1, sizeof(*v));
@@ -416,7 +416,7 @@ void hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg)
 		abort(); /* 24 bytes */
 	*v = (struct visit){ fn, arg, NULL };
 	b = batch_new(hv, visit_over, v);
-	batch_limit(b, HV_DOCTOR_MS);
+	batch_limit(b, limit_ms && limit_ms < HV_DOCTOR_MS ? limit_ms : HV_DOCTOR_MS);
 	json_object_object_add(args, "fix", json_object_new_boolean(fix));
 	if (!hv->agent.is_ready) {
 		ls_err_set(&err, -ENOTCONN, "no lockstep-agent answers in this guest");

@@ -436,9 +436,9 @@ int run_txn(struct run *run, struct txn *t, uint64_t deadline_ms)
 	return run_to_the_end(run, t, deadline_ms, false);
 }
 
-int run_undo(struct run *run, struct txn *t)
+int run_undo(struct run *run, struct txn *t, uint64_t deadline_ms)
 {
-	return run_to_the_end(run, t, 0, true);
+	return run_to_the_end(run, t, deadline_ms, true);
 }
 
 void run_join(struct run *run, enum side side, const struct guest *g)

@@ -87,7 +87,7 @@ void run_set_epoch(const struct run *run, struct txn *t);
 int run_txn(struct run *run, struct txn *t, uint64_t deadline_ms);
 
 /* The same for a transaction whose coordinator died: back, unless it can only go forward. */
-int run_undo(struct run *run, struct txn *t);
+int run_undo(struct run *run, struct txn *t, uint64_t deadline_ms);
 
 /**
  * run_join() - Add the other QEMU of an interrupted migration

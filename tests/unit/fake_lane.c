@@ -78,9 +78,10 @@ int __wrap_run_start(struct run *run, struct txn *t, uint64_t deadline_ms, run_e
 int __wrap_run_start(struct run *run, struct txn *t, uint64_t deadline_ms, run_ended_fn fn,
 		     void *arg)
 {
-	(void)run, (void)deadline_ms;
+	(void)run;
 	assert_null(fake.t);
 	fake.t = t;
+	fake.deadline_ms = deadline_ms;
 	fake.ended = fn;
 	fake.ended_arg = arg;
 	return 0;
@@ -101,10 +102,11 @@ void __wrap_hv_store_read(struct hv *hv, hv_value_fn fn, void *arg)
 	fake.store_arg = arg;
 }
 
-void __wrap_hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg);
-void __wrap_hv_doctor(struct hv *hv, bool fix, hv_value_fn fn, void *arg)
+void __wrap_hv_doctor(struct hv *hv, bool fix, unsigned limit_ms, hv_value_fn fn, void *arg);
+void __wrap_hv_doctor(struct hv *hv, bool fix, unsigned limit_ms, hv_value_fn fn, void *arg)
 {
 	(void)hv, (void)fix;
+	fake.heals_ms = limit_ms;
 	fake.heals = fn;
 	fake.heals_arg = arg;
 }
@@ -182,6 +184,13 @@ static void on_ready(void *arg, const struct lane *l, enum lane_left left)
 	(void)arg, (void)l;
 	fake.readies++;
 	fake.left = left;
+}
+
+static void on_away(void *arg, const struct lane *l)
+{
+	(void)arg;
+	assert_non_null(lane_away(l));
+	fake.aways++;
 }
 
 static void on_unplug(void *arg, const struct lane *l, const struct lane_unplug *u, bool pending)
@@ -286,7 +295,11 @@ int fake_setup(void **state)
 {
 	const struct guest g = { .name = "vm1", .qmp = "unix:/vm1.qmp" };
 	struct lane_ops ops = {
-		.event = on_event, .record = on_record, .ready = on_ready, .unplug = on_unplug
+		.event = on_event,
+		.record = on_record,
+		.ready = on_ready,
+		.away = on_away,
+		.unplug = on_unplug,
 	};
 	struct vm *vm = &fake.view.vm[SIDE_SRC];
 	sigset_t set;

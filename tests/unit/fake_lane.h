@@ -20,10 +20,10 @@
  * @t, @ended: a transaction runs; @cancels: how often it was asked back
  * @away:      no look is answered
  * @expected:  unplugs that the connection was told of
- * @heals:     a doctor is out
+ * @heals:     a doctor is out, for @heals_ms; @deadline_ms: of the transaction
  * @exit:      of the recovery; @spawned: how many
  * @said:      events, "REQUEST EVENT END;" each
- * @readies, @left: of lane_ops.ready; @pending: of lane_ops.unplug
+ * @readies, @left: of lane_ops.ready; @aways: of lane_ops.away; @pending: of lane_ops.unplug
  * @seq, @done, @done_arg: of the last record
  */
 struct fake_lane {
@@ -41,7 +41,8 @@ struct fake_lane {
 	struct txn *t;
 	run_ended_fn ended;
 	void *ended_arg;
-	unsigned cancels, expected, spawned, readies, seq;
+	unsigned cancels, expected, spawned, readies, aways, seq, heals_ms;
+	uint64_t deadline_ms;
 	bool away;
 	int exit, pending;
 	enum lane_left left;

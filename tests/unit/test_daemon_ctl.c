@@ -356,6 +356,33 @@ static void test_when_a_guest_is_added_then_it_is_there_after_a_restart(void **s
 	assert_null(daemon_find(&d, "vm2"));
 }
 
+/* Who adds it hears whether it is there, and why not; and does not wait for ever. */
+static void test_when_a_guest_is_added_then_what_became_of_it_is_told(void **state)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = client(), mute = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char add[160];
+
+	(void)state;
+	say(fd, "{\"execute\": \"add\", \"arguments\": {\"guest\": \"vm5\", \"qmp\": "
+		"\"unix:/tmp/lockstep-no-such-5\"}}");
+	hear(fd, "\"state\":\"away\",\"reason\":\"unix:/tmp/lockstep-no-such-5");
+	say(fd, "{\"execute\": \"remove\", \"arguments\": {\"guest\": \"vm5\"}}");
+	hear(fd, "\"return\"");
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/mute", dir);
+	assert_int_equal(bind(mute, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	listen(mute, 1);
+	snprintf(add, sizeof(add),
+		 "{\"execute\": \"add\", \"id\": 6, \"arguments\": {\"guest\": \"vm6\", "
+		 "\"qmp\": \"unix:%s/mute\"}}",
+		 dir);
+	say(fd, add);
+	say(fd, "{\"execute\": \"remove\", \"arguments\": {\"guest\": \"vm6\"}}");
+	hear(fd, "it was removed meanwhile\"},\"id\":6}");
+	close(mute);
+	close(fd);
+}
+
 /* A mistake in any file: the reload is refused by name, and all stays as it was. */
 static void test_when_a_file_is_wrong_then_the_reload_changes_nothing(void **state)
 {
@@ -407,6 +434,7 @@ int main(void)
 		T(test_when_no_file_is_left_then_told),
 		T(test_when_a_client_has_no_right_then_every_verb_above_is_refused),
 		T(test_when_a_guest_is_added_then_it_is_there_after_a_restart),
+		T(test_when_a_guest_is_added_then_what_became_of_it_is_told),
 		T(test_when_a_file_is_wrong_then_the_reload_changes_nothing),
 		T(test_when_the_socket_is_served_then_a_second_daemon_is_refused),
 	};

@@ -14,6 +14,8 @@
 #include "../../coordinator/cli/cli.h"
 #include "fake_lane.h"
 
+#define GO_ON_MS 5000
+
 /* ---- reaching the guest -------------------------------------------------------------- */
 
 /* Looked at, nothing left behind: ready. Before that a request is refused with the reason. */
@@ -35,10 +37,13 @@ static void test_when_lost_then_refused_and_tried_again(void **state)
 	char id[LS_TXN_BYTES];
 
 	(void)state;
+	assert_null(lane_away(fake.lane)); /* not yet */
 	fake_make_ready();
+	assert_null(lane_away(fake.lane));
 	assert_int_equal(fake_ask(1, 3, id), 0);
 	fake.ops.lost(fake.ops.arg);
 	assert_int_equal(lane_state(fake.lane), LANE_AWAY);
+	assert_int_equal(fake.aways, 1);
 	assert_int_equal(fake.claims, 0);
 	fake_assert_said("1 error ;");
 	fake_await_look();
@@ -228,6 +233,7 @@ static void test_when_a_record_is_late_then_nobody_is_told(void **state)
 static void test_when_gone_on_with_then_from_where_it_was(void **state)
 {
 	unsigned told = 0;
+	const struct lane_job job = { .owner = 1, .timeout_ms = GO_ON_MS };
 	struct ls_err err;
 
 	(void)state;
@@ -236,13 +242,14 @@ static void test_when_gone_on_with_then_from_where_it_was(void **state)
 		struct txn *t = txn_new(OP_VCPUS, "t7", 1, true);
 
 		t->end = END_STUCK;
-		assert_int_equal(lane_go_on(fake.lane, t, 7, undo, 1, &err), 0);
+		assert_int_equal(lane_go_on(fake.lane, t, 7, undo, &job, &err), 0);
 		t = txn_new(OP_VCPUS, "t7", 1, true);
 		t->end = END_STUCK;
-		assert_int_equal(lane_go_on(fake.lane, t, 7, undo, 1, &err), -EBUSY);
+		assert_int_equal(lane_go_on(fake.lane, t, 7, undo, &job, &err), -EBUSY);
 		fake_turn();
 		fake_look();
 		assert_string_equal(fake.t->id, "t7");
+		assert_true(fake.deadline_ms != 0);
 		assert_int_equal(fake.t->end, END_NONE);
 		assert_int_equal(fake.cancels, undo);
 		fake.ops.record(fake.ops.arg, fake.t, "claim", "text", note_done, &told);

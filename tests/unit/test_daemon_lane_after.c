@@ -99,6 +99,8 @@ static void on_findings(void *arg, struct json_object *findings, const struct ls
 	*found = err->code ? err->code : (int)json_object_array_length(findings);
 }
 
+static const struct lane_doctor heal = { true, 700 }, tell = { false, 0 };
+
 /* It has the guest for itself: what is asked meanwhile waits for it. */
 static void test_when_the_doctor_is_in_then_requests_wait(void **state)
 {
@@ -109,11 +111,12 @@ static void test_when_the_doctor_is_in_then_requests_wait(void **state)
 
 	(void)state;
 	fake_make_ready();
-	assert_int_equal(lane_doctor(fake.lane, true, on_findings, &found, &err), 0);
-	assert_int_equal(lane_doctor(fake.lane, true, on_findings, &second, &err), -EBUSY);
+	assert_int_equal(lane_doctor(fake.lane, &heal, on_findings, &found, &err), 0);
+	assert_int_equal(lane_doctor(fake.lane, &heal, on_findings, &second, &err), -EBUSY);
 	assert_int_equal(fake_ask(1, 3, id), 0);
 	fake_look();
 	assert_non_null(fake.heals);
+	assert_int_equal(fake.heals_ms, heal.timeout_ms);
 	fake.heals(fake.heals_arg, none, NULL);
 	json_object_put(none);
 	fake.cpus[1].unplug = TRI_YES;
@@ -123,7 +126,7 @@ static void test_when_the_doctor_is_in_then_requests_wait(void **state)
 	fake.cpus[1].unplug = TRI_NO;
 	fake_look();
 	assert_non_null(fake.t);
-	assert_int_equal(lane_doctor(fake.lane, false, on_findings, &second, &err), -EBUSY);
+	assert_int_equal(lane_doctor(fake.lane, &tell, on_findings, &second, &err), -EBUSY);
 }
 
 /* Let go of in the middle, it is answered. */
@@ -134,7 +137,7 @@ static void test_when_let_go_of_then_the_doctor_is_answered(void **state)
 
 	(void)state;
 	fake_make_ready();
-	assert_int_equal(lane_doctor(fake.lane, false, on_findings, &found, &err), 0);
+	assert_int_equal(lane_doctor(fake.lane, &tell, on_findings, &found, &err), 0);
 	lane_free(fake.lane);
 	fake.lane = NULL;
 	assert_int_equal(found, -ESHUTDOWN);
