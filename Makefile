@@ -33,7 +33,7 @@ comma := ,
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 LIBQMP := $(B)/libqmp.a
 PROGS  := $(B)/lockstep $(B)/lockstepd $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness \
-          $(B)/block-trap $(B)/kill-point.so
+          $(B)/block-trap $(B)/kill-point.so $(B)/malloc-point.so
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 MANUAL := $(patsubst docs/man/%.in,$(B)/man/%,$(wildcard docs/man/*.in))
 COMPLETE := $(B)/completion/lockstep $(B)/completion/_lockstep
@@ -59,7 +59,7 @@ $(B)/libqmp.so: $(call obj,$(QMP_SRC)) qmp/libqmp.map
 
 $(B)/lockstepd: $(call obj,$(DAEM_SRC))
 $(B)/lockstep $(B)/lockstepd: $(B)/%: $(B)/coordinator/%.o \
-		$(call obj,$(COORD_SRC) $(CORE_SRC)) $(LIBQMP)
+		$(call obj,coordinator/no_memory.c $(COORD_SRC) $(CORE_SRC)) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN) -pthread -o $@ $(filter %.o,$^) $(LIBQMP) \
 		$(call pc,--libs,$(PKGS) $(HOST) $(if $(filter %d,$@),$(DAEMON)))
@@ -80,8 +80,8 @@ $(B)/block-trap: $(call obj,tests/lab/block-trap.c)
 	$(call say,LD,$@)
 	$(Q)$(CC) -static -o $@ $^
 
-# Preloaded into a daemon by the harness.
-$(B)/kill-point.so: $(call obj,tests/lab/kill-point.c)
+# Preloaded into a daemon by tests.
+$(B)/kill-point.so $(B)/malloc-point.so: $(B)/%.so: $(call obj,tests/lab/%.c)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -o $@ $^
 
@@ -106,7 +106,8 @@ LANE_TAKEN := $(addprefix run_,new free look_start look_error view hv start canc
               claim_drop posix_spawn $(addprefix hv_,store_read doctor expect_unplug)
 .SECONDARY: # objects are kept
 .SECONDEXPANSION:
-$(addprefix $(B)/unit/test_fleet_,metrics hostile_agents hostile_qemus): | $(B)/lockstepd
+$(addprefix $(B)/unit/test_fleet_,metrics no_memory hostile_agents hostile_qemus): | $(B)/lockstepd \
+		$(B)/malloc-point.so
 $(B)/unit/%: $(B)/tests/unit/%.o $$(call unit_objs,$$*) $(LIBQMP)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST)) \

@@ -46,6 +46,7 @@ struct asker {
  * struct under_test - The daemon
  * @pid: of the process; @conn: to its control socket, which takes a few requests of each
  * @asker: one for each guest; @load: of the round
+ * @may_die: it is no failure when the process ends: @lost
  */
 struct under_test {
 	struct fleet *fleet;
@@ -54,6 +55,7 @@ struct under_test {
 	struct conn conn[DAEMON_CONNS];
 	struct asker *asker;
 	struct load *load;
+	bool may_die, lost;
 };
 
 /* @lockstepd: the program; @config: its configuration. If it does not start, ours ends. */

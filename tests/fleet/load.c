@@ -91,7 +91,11 @@ static void on_ready(void *arg)
 
 static void on_lost(void *arg, const struct ls_err *err)
 {
-	(void)arg;
+	struct under_test *d = arg;
+
+	d->lost = true;
+	if (d->may_die)
+		return;
 	fprintf(stderr, "fleet: lockstepd has hung up: %s\n", err->text);
 	exit(1);
 }
