@@ -143,56 +143,6 @@ static void wish(struct qmp_call *call, struct json_object *args, struct daemon 
 	ctl_remember(d->ctl, call, id);
 }
 
-static void do_vcpus(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	wish(call, args, d, WISH_VCPUS);
-}
-
-static void do_vcpus_plug(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	wish(call, args, d, WISH_PLUG);
-}
-
-static void do_vcpus_unplug(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	wish(call, args, d, WISH_UNPLUG);
-}
-
-static void do_memory(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	wish(call, args, d, WISH_MEMORY);
-}
-
-static void do_cpu_online(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	wish(call, args, d, WISH_CPU_ONLINE);
-}
-
-static void do_cpu_offline(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	wish(call, args, d, WISH_CPU_OFFLINE);
-}
-
-static void do_dimm_add(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	wish(call, args, d, WISH_DIMM_ADD);
-}
-
-static void do_dimm_remove(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	wish(call, args, d, WISH_DIMM_REMOVE);
-}
-
-static void do_memory_resize(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	wish(call, args, d, WISH_MEMORY_RESIZE);
-}
-
-static void do_balloon(struct qmp_call *call, struct json_object *args, struct daemon *d)
-{
-	wish(call, args, d, WISH_BALLOON);
-}
-
 static void do_cancel(struct qmp_call *call, struct json_object *args, struct daemon *d)
 {
 	struct lane *l = ctl_lane(call, args, d);
@@ -221,11 +171,13 @@ static bool allowed(struct qmp_call *call, const struct daemon *d, enum access_c
 	return false;
 }
 
-#define X(name, fn, class, doc)                                                                    \
-	static void gate_##fn(struct qmp_call *call, struct json_object *args, void *d)            \
+#define DO(fn)	   do_##fn(call, args, d)
+#define WISH(kind) wish(call, args, d, WISH_##kind)
+#define X(name, fields, class, act, doc)                                                           \
+	static void gate_##fields(struct qmp_call *call, struct json_object *args, void *d)        \
 	{                                                                                          \
 		if (allowed(call, d, ACCESS_##class))                                              \
-			do_##fn(call, args, d);                                                    \
+			act;                                                                       \
 	}
 CTL_VERBS(X)
 #undef X
@@ -296,8 +248,9 @@ static const struct qmp_field add_fields[] = {
 /* clang-format on */
 
 const struct qmp_verb ctl_verbs[] = {
-#define X(name, fn, class, doc)                                                                    \
-	{ name, gate_##fn, fn##_fields, sizeof(fn##_fields) / sizeof(fn##_fields[0]) },
+#define X(name, fields, class, act, doc)                                                           \
+	{ name, gate_##fields, fields##_fields,                                                    \
+	  sizeof(fields##_fields) / sizeof(fields##_fields[0]) },
 	CTL_VERBS(X)
 #undef X
 		{ 0 },

@@ -310,7 +310,7 @@ static void test_when_a_client_has_no_right_then_every_verb_above_is_refused(voi
 		const char *name;
 		enum access_class class;
 	} verbs[] = {
-#define X(name, fn, class, doc) { name, ACCESS_##class },
+#define X(name, fields, class, act, doc) { name, ACCESS_##class },
 		CTL_VERBS(X)
 #undef X
 	};
