@@ -92,9 +92,20 @@ void look_queries_free(struct hv *hv)
 		query_free(hv->queries);
 }
 
-static bool is_fixed_fact(const struct look *k)
+/* All of them were answered, or are known. */
+static void put_facts(struct look *k)
 {
-	return k->vm.version && k->vm.machine[0];
+	const struct hv_facts *f = &k->facts;
+
+	k->vm.version = f->version;
+	memcpy(k->vm.machine, f->machine, sizeof(k->vm.machine));
+	k->vm.mem_boot = f->mem_boot;
+	k->vm.mem_max = f->mem_max;
+	k->vm.mem_slots = f->mem_slots;
+	if (k->err.code || !f->version || !f->machine[0])
+		return;
+	k->hv->facts = *f;
+	k->hv->facts.link = k->hv->monitor.opened;
 }
 
 static int tell(sd_event_source *s, uint64_t now, void *arg)
@@ -117,7 +128,7 @@ static void finish(struct look *k, bool answers)
 
 	if (k->tell)
 		return;
-	k->vm.answers = answers && is_fixed_fact(k) && k->err.code == 0;
+	k->vm.answers = answers && k->vm.version && k->vm.machine[0] && k->err.code == 0;
 	if (!k->vm.answers) {
 		k->vm.run = hv->gone ? VM_GONE : VM_BROKEN;
 		if (k->err.code)
@@ -313,11 +324,18 @@ static struct json_object *query_args(const char *path, const char *property)
 
 static void ask_qemu(struct look *k)
 {
+	bool known = k->hv->facts.link == k->hv->monitor.opened;
+
 	k->asked = true;
+	if (known)
+		k->facts = k->hv->facts;
 	for (size_t i = 0; i < look_n_queries; i++) {
 		const struct look_query *what = &look_queries[i];
-		struct query *q = query_new(k, what);
+		struct query *q;
 
+		if (what->once && known)
+			continue;
+		q = query_new(k, what);
 		if (conn_submit(&k->hv->monitor, what->name, query_args(what->path, what->property),
 				on_answer, q, &k->err) < 0) {
 			query_free(q);
@@ -374,6 +392,7 @@ static void look_step(struct look *k)
 	if (k->pending || k->tell)
 		return;
 	if (!k->vm.mems) {
+		put_facts(k);
 		look_put_together(k);
 		/* The devices are known: now what the agent says of them can be placed. */
 		if (hv->running)

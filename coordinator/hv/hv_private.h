@@ -75,10 +75,24 @@ struct query;
 struct plug;
 
 /**
+ * struct hv_facts - What a QEMU never changes: asked once a connection
+ * @link:      which one it was (conn.opened); 0: none
+ * @version:   as in struct vm, and the other members likewise
+ * @core_step: a pSeries machine's "vsmt": between the numbers of two cores in the guest
+ */
+struct hv_facts {
+	unsigned link;
+	unsigned version;
+	char machine[LS_NAME_BYTES];
+	uint64_t mem_boot, mem_max;
+	unsigned mem_slots, core_step;
+};
+
+/**
  * struct hv - One guest
  * @monitor, @agent: connections; @has_agent: there is a channel at all
  * @pid:        the process behind the monitor, 0 unknown; @ended: it has; @gone: proven dead
- * @version, @machine, @mem_boot...: fixed facts, asked once a connection
+ * @facts:      fixed ones, of the connection that they were asked on
  * @slots:      by slot, as of the last look
  * @unplugs:    of memory devices that were asked for or refused; @n_unplugs of them
  * @kind:       of agent last seen; @agent_tried: whether there was time to answer once;
@@ -101,6 +115,7 @@ struct hv {
 	int pid, pidfd;
 	bool ended, gone;
 	sd_event_source *pid_source;
+	struct hv_facts facts;
 	struct hv_slot *slots;
 	unsigned n_slots;
 	struct hv_unplug *unplugs;
@@ -193,6 +208,7 @@ struct look {
 	hv_look_fn fn;
 	void *arg;
 	struct vm vm;
+	struct hv_facts facts;
 	unsigned pending;
 	bool asked, guest_out, guest_tried, reopened;
 	unsigned agent_tries;
@@ -204,20 +220,20 @@ struct look {
 	size_t n_objects;
 	struct qmp_ospm_status *ospm;
 	size_t n_ospm;
-	unsigned core_step;
 };
 
 /**
  * struct look_query - One question of a look
  * @name:     the command; @path and @property for qom-list and qom-get
  * @read:     puts the answer into the look's vm
+ * @once:     of struct hv_facts
  * @may_fail: that QEMU refuses it means only that there is no such thing
  */
 struct look_query {
 	const char *name;
 	const char *path, *property;
 	int (*read)(struct look *k, struct json_object *value, struct ls_err *err);
-	bool may_fail;
+	bool may_fail, once;
 };
 
 /* hv_read.c */

@@ -53,7 +53,7 @@ static int read_version(struct look *k, struct json_object *value, struct ls_err
 		return r;
 	if (!two_digits(v.major) || !two_digits(v.minor) || !two_digits(v.micro))
 		return ls_err_set(err, -EPROTO, "a version that no QEMU has");
-	k->vm.version = (unsigned)(v.major * 10000 + v.minor * 100 + v.micro);
+	k->facts.version = (unsigned)(v.major * 10000 + v.minor * 100 + v.micro);
 	return 0;
 }
 
@@ -64,19 +64,19 @@ static int read_machine(struct look *k, struct json_object *value, struct ls_err
 
 	if (!json_object_is_type(value, json_type_string))
 		return ls_err_set(err, -EPROTO, "machine type: not a string");
-	snprintf(k->vm.machine, sizeof(k->vm.machine), "%s", json_object_get_string(value));
-	n = strlen(k->vm.machine);
-	if (n > sizeof(tail) && !strcmp(k->vm.machine + n - (sizeof(tail) - 1), tail))
-		k->vm.machine[n - (sizeof(tail) - 1)] = '\0';
+	snprintf(k->facts.machine, sizeof(k->facts.machine), "%s", json_object_get_string(value));
+	n = strlen(k->facts.machine);
+	if (n > sizeof(tail) && !strcmp(k->facts.machine + n - (sizeof(tail) - 1), tail))
+		k->facts.machine[n - (sizeof(tail) - 1)] = '\0';
 	return 0;
 }
 
 static int read_sizes(struct look *k, struct json_object *value, struct ls_err *err)
 {
 	(void)err;
-	k->vm.mem_boot = (uint64_t)qmp_get_int(value, "size", 0);
-	k->vm.mem_max = (uint64_t)qmp_get_int(value, "max-size", (int64_t)k->vm.mem_boot);
-	k->vm.mem_slots = (unsigned)qmp_get_int(value, "slots", 0);
+	k->facts.mem_boot = (uint64_t)qmp_get_int(value, "size", 0);
+	k->facts.mem_max = (uint64_t)qmp_get_int(value, "max-size", (int64_t)k->facts.mem_boot);
+	k->facts.mem_slots = (unsigned)qmp_get_int(value, "slots", 0);
 	return 0;
 }
 
@@ -178,7 +178,7 @@ static int read_core_step(struct look *k, struct json_object *value, struct ls_e
 
 	(void)err;
 	if (json_object_is_type(value, json_type_int) && step > 0 && step < LS_CPUS_MAX)
-		k->core_step = (unsigned)step;
+		k->facts.core_step = (unsigned)step;
 	return 0;
 }
 
@@ -306,20 +306,20 @@ static int read_surrendered(struct look *k, struct json_object *value, struct ls
 
 /* clang-format off */
 const struct look_query look_queries[] = {
-	{ "query-status",               NULL, NULL, read_status,    false },
-	{ "query-version",              NULL, NULL, read_version,   false },
-	{ "qom-get", "/machine", "type",            read_machine,   false },
-	{ "qom-get", "/machine", "memory",          read_sizes,     true },
-	{ "query-hotpluggable-cpus",    NULL, NULL, read_cpus,      true },
-	{ "qom-get", "/machine", "vsmt",            read_core_step, true },
-	{ "query-memory-devices",       NULL, NULL, read_mems,      true },
-	{ "query-acpi-ospm-status",     NULL, NULL, read_ospm,      true },
-	{ "query-balloon",              NULL, NULL, read_balloon,   true },
-	{ "query-migrate",              NULL, NULL, read_migration, false },
-	{ "query-migrate-capabilities", NULL, NULL, read_caps,      false },
-	{ "qom-list", "/objects", NULL,             read_objects,   false },
-	{ "qom-get", "/objects/" CLAIM_ID, "data",  read_claim,     true },
-	{ "qom-get", "/objects/" SURRENDERED_ID, "data", read_surrendered, true },
+	{ "query-status",               NULL, NULL, read_status,    false, false },
+	{ "query-version",              NULL, NULL, read_version,   false, true },
+	{ "qom-get", "/machine", "type",            read_machine,   false, true },
+	{ "qom-get", "/machine", "memory",          read_sizes,     true,  true },
+	{ "query-hotpluggable-cpus",    NULL, NULL, read_cpus,      true,  false },
+	{ "qom-get", "/machine", "vsmt",            read_core_step, true,  true },
+	{ "query-memory-devices",       NULL, NULL, read_mems,      true,  false },
+	{ "query-acpi-ospm-status",     NULL, NULL, read_ospm,      true,  false },
+	{ "query-balloon",              NULL, NULL, read_balloon,   true,  false },
+	{ "query-migrate",              NULL, NULL, read_migration, false, false },
+	{ "query-migrate-capabilities", NULL, NULL, read_caps,      false, false },
+	{ "qom-list", "/objects", NULL,             read_objects,   false, false },
+	{ "qom-get", "/objects/" CLAIM_ID, "data",  read_claim,     true,  false },
+	{ "qom-get", "/objects/" SURRENDERED_ID, "data", read_surrendered, true,  false },
 };
 /* clang-format on */
 

@@ -117,7 +117,7 @@ static void put_ospm(struct look *k)
 static void put_numbers(struct look *k)
 {
 	for (unsigned i = 0; i < k->vm.n_cpus; i++)
-		k->vm.cpus[i].number = i * (k->core_step ? k->core_step : 1);
+		k->vm.cpus[i].number = i * (k->facts.core_step ? k->facts.core_step : 1);
 }
 
 void look_put_together(struct look *k)

@@ -58,7 +58,6 @@ static void become(const struct under_test *d, const char *lockstepd)
 	char conf[100], guests[100], state[100], log[100];
 	int fd;
 
-	limit_files();
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing is left when a test is killed */
 	snprintf(conf, sizeof(conf), "%s/conf", dir);
 	snprintf(guests, sizeof(guests), "%s/guests.d", dir);
@@ -67,6 +66,7 @@ static void become(const struct under_test *d, const char *lockstepd)
 	mkdir(state, 0700);
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	dup2(fd, 2);
+	limit_files(); /* only now: the fleet has more of them open */
 	unsetenv("JOURNAL_STREAM");
 	execl(lockstepd, "lockstepd", "-c", conf, "-d", guests, "-S", state, "-s", d->socket,
 	      (char *)NULL);

@@ -54,6 +54,25 @@ static void test_when_a_pseries_then_each_core_has_its_threads(void **state)
 	assert_int_equal(vm_vcpus_online(&fake.seen), 3);
 }
 
+/* What a QEMU never changes is asked once a connection: the next may be another QEMU's. */
+static void test_when_looked_at_again_then_fixed_facts_are_not_asked(void **state)
+{
+	(void)state;
+	fake.vsmt = "8";
+	fake.cpus = "[" CORE(2, "") "," CORE(0, "") "]";
+	fake_look();
+	assert_int_equal(fake.seen.cpus[1].number, 8);
+	fake.vsmt = "4";
+	fake_look();
+	assert_int_equal(fake.seen.cpus[1].number, 8);
+	assert_int_not_equal(fake.seen.version, 0);
+	assert_string_not_equal(fake.seen.machine, "");
+	server_hang_up(&fake.qemu);
+	fake_look();
+	fake_look();
+	assert_int_equal(fake.seen.cpus[1].number, 4);
+}
+
 #define CPU0(more)                                                                                 \
 	"{\"cpu\":0,\"slot\":0,\"present\":true,\"device\":true,\"kernel\":true,"                  \
 	"\"fixed\":true" more "}"
@@ -193,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FAKE_TEST(test_when_a_pseries_then_each_core_has_its_threads),
+		FAKE_TEST(test_when_looked_at_again_then_fixed_facts_are_not_asked),
 		FAKE_TEST(test_when_agent_is_of_another_age_then_what_is_known_counts),
 		FAKE_TEST(test_when_agent_says_too_little_then_not_believed_and_said),
 		FAKE_TEST(test_when_stopped_in_a_look_then_the_agent_is_not_waited_for),
