@@ -11,6 +11,7 @@
 #include "../core/table.h"
 
 struct hv;
+struct json_object;
 
 /**
  * struct hv_listener - Who hears of what happens to the guest by itself
