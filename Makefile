@@ -33,7 +33,7 @@ comma := ,
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 LIBQMP := $(B)/libqmp.a
 PROGS  := $(B)/lockstep $(B)/lockstepd $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness \
-          $(B)/block-trap $(B)/kill-point.so $(B)/malloc-point.so
+          $(B)/block-trap $(B)/fake-guest $(B)/kill-point.so $(B)/malloc-point.so
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 MANUAL := $(patsubst docs/man/%.in,$(B)/man/%,$(wildcard docs/man/*.in))
 COMPLETE := $(B)/completion/lockstep $(B)/completion/_lockstep
@@ -79,6 +79,10 @@ $(B)/lockstep-agent-static: $(call obj,guest-agent/agent.c $(AGENT_SRC)) $(LIBQM
 $(B)/block-trap: $(call obj,tests/lab/block-trap.c)
 	$(call say,LD,$@)
 	$(Q)$(CC) -static -o $@ $^
+
+$(B)/fake-guest: $(call obj,tests/lab/fake-guest.c $(FLEET_SRC)) $(LIBQMP)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -pthread -o $@ $^ $(call pc,--libs,$(PKGS) $(HOST))
 
 # Preloaded into a daemon by tests.
 $(B)/kill-point.so $(B)/malloc-point.so: $(B)/%.so: $(call obj,tests/lab/%.c)

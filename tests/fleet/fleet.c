@@ -164,6 +164,7 @@ static void begin(struct fleet *f, unsigned number)
 
 struct fleet *fleet_new(sd_event *loop, unsigned n)
 {
+	const char *tmp = getenv("TMPDIR");
 	struct rlimit files = { 0 };
 	struct fleet *f = calloc(1, sizeof(*f));
 	char path[128];
@@ -171,7 +172,7 @@ struct fleet *fleet_new(sd_event *loop, unsigned n)
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
-	snprintf(f->dir, sizeof(f->dir), "/tmp/lockstep-fleet-XXXXXX");
+	snprintf(f->dir, sizeof(f->dir), "%.32s/lockstep-fleet-XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(f->dir))
 		die(f->dir);
 	snprintf(path, sizeof(path), "%s/guests.d", f->dir);

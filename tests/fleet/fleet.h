@@ -84,7 +84,7 @@ struct fleet {
 };
 
 /**
- * fleet_new() - Guests g0, g1, ... in a new directory, with guests.d for the daemon
+ * fleet_new() - Guests g0, g1, ... in a new directory of $TMPDIR, with guests.d for the daemon
  *
  * Ends the program with a reason if there is no room for them.
  */

@@ -99,7 +99,8 @@ debian_ours() { # INIT KERNEL_DIR RELEASE
 	install -D -m 755 "$here/console" "$root/etc/console"
 	install -D -m 755 "$build/lockstep-agent" "$root/usr/local/sbin/lockstep-agent"
 	install -m 755 "$build/lockstepd" "$root/usr/local/sbin"
-	install -D -m 755 -t "$root/usr/local/bin" "$build/examples/qmp-status" "$build/lockstep"
+	install -D -m 755 -t "$root/usr/local/bin" "$build/examples/qmp-status" "$build/lockstep" "$build/fake-guest"
+	install -D -m 755 -t "$root/usr/local/lib" "$build/kill-point.so"
 	install -m 755 "$here/debian/qmp-monitor" "$root/usr/local/bin"
 	install -D -m 644 -t "$root/usr/share/doc/lockstep/guest" "$top"/examples/guest/*
 	install -D -m 755 -t "$root/usr/share/doc/lockstep/hooks" "$top"/examples/hooks/*
@@ -113,7 +114,7 @@ debian_initrd() { # INIT KERNEL_DIR RELEASE
 	local root key program
 
 	[ "$kind" = 6.1 ] || die "the Debian guest has Debian's own kernel, 6.1, not $kind"
-	for program in lockstep lockstepd lockstep-agent; do
+	for program in lockstep lockstepd lockstep-agent fake-guest kill-point.so; do
 		[ -x "$build/$program" ] || die "$build/$program has not been built"
 	done
 	key=$(sum "$here/build-debian.sh" "$top/mk/packages")
@@ -124,7 +125,7 @@ debian_initrd() { # INIT KERNEL_DIR RELEASE
 		rm -rf "$root"
 		echo "$key" >"$lab/debian.key"
 	fi
-	key=$3-$(sum "$build"/lockstep{,d,-agent} "$top"/examples/host/lockstepd.* "$build/examples/qmp-status" "$here/modules" "$here/console" "$here"/debian/* \
+	key=$3-$(sum "$build"/lockstep{,d,-agent} "$build"/{fake-guest,kill-point.so} "$top"/examples/host/lockstepd.* "$build/examples/qmp-status" "$here/modules" "$here/console" "$here"/debian/* \
 		"$top"/examples/guest/* "$top"/examples/hooks/* "$here/build-debian.sh")
 	if ! fresh "$lab/$1.key" "$key"; then
 		debian_ours "$1" "$2" "$3"

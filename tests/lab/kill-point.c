@@ -3,14 +3,14 @@
  * Preloaded into lockstepd by the harness ("kill-points"): SIGKILL at one exact point.
  *
  *	LD_PRELOAD=kill-point.so LOCKSTEP_KILL_POINT=N LOCKSTEP_KILL_LOG=FILE \
- *	[LOCKSTEP_KILL_FROM=KIND|COMMAND] lockstepd
+ *	[LOCKSTEP_KILL_FROM=KIND|COMMAND] [LOCKSTEP_KILL_STOP=1] lockstepd
  *
  * A point is where something is about to leave the process: a message (send) to QEMU, to
- * the agent or to a client; a write into the journal (write, truncate); a wait for the disk to have
- * it (fsync, fdatasync). What happens between two points nobody else can see, so a death
- * there is a death at the second. Points are counted from the first client of the control
- * socket on, or from the first one of the KIND or command that is named. Before the Nth of them the
- *process is killed, and FILE says what it was.
+ * the agent or to a client; a write into the journal (write, truncate); a wait for the disk
+ * to have it (fsync, fdatasync). What happens between two points nobody else can see, so a
+ * death there is a death at the second. Points are counted from the first client of the
+ * control socket on, or from the first one of the KIND or command that is named. Before the
+ * Nth of them the process is killed, or with STOP stands still, and FILE says what it was.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -61,7 +61,7 @@ static void point(const char *what, const void *buf, size_t len)
 	if (!counted || atomic_fetch_add(&points, 1) + 1 != (unsigned)atoi(n))
 		return;
 	note(what, buf, len);
-	kill(getpid(), SIGKILL);
+	kill(getpid(), getenv("LOCKSTEP_KILL_STOP") ? SIGSTOP : SIGKILL);
 	for (;;) /* another thread may be the one that takes it */
 		pause();
 }
