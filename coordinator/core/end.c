@@ -200,6 +200,7 @@ void end_never_back(struct engine *e)
 	if (!t->walk.rollback)
 		return;
 	t->walk = step_to(t->walk.at, (int)t->table->n);
+	t->walk.from = (int)t->table->holds; /* as on record: it began there */
 	t->reason = (struct ls_err){ 0 };
 	e->visit.row = -1;
 }

@@ -151,6 +151,29 @@ static void test_when_it_runs_there_already_then_taking_back_is_stuck(void **sta
 	world_free(w);
 }
 
+/*
+ * Taken back, and then the source dies: the only guest is at the destination, and it can
+ * only go on. What is on record then can be read by the next coordinator, too.
+ */
+static void test_when_the_way_back_turns_round_again_then_another_can_go_on(void **state)
+{
+	struct world *w = world_with(&scenarios[MIGRATE]);
+
+	(void)state;
+	world_wish(w, &scenarios[MIGRATE]);
+	wait_for(w, "migrate-continue");
+	world_cancel(w, 55); /* complete there, and the source does not know it yet */
+	wait_for(w, "resume source");
+	world_kill(w, SIDE_SRC);
+	wait_for(w, "what is complete would be lost");
+	w->crash_at = w->actions + 4;
+	assert_end(w, END_NONE);
+	assert_true(world_restart(w, false));
+	assert_end(w, END_DONE);
+	assert_int_equal(w->qemu[SIDE_DST].run, VM_RUNNING);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +190,7 @@ int main(void)
 		cmocka_unit_test(test_when_somebody_starts_the_source_then_the_destination_stays),
 		cmocka_unit_test(test_when_the_devices_differ_at_the_gate_then_undone),
 		cmocka_unit_test(test_when_it_runs_there_already_then_taking_back_is_stuck),
+		cmocka_unit_test(test_when_the_way_back_turns_round_again_then_another_can_go_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
