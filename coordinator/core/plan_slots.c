@@ -70,6 +70,17 @@ static unsigned plugged(const struct vm *vm, int node)
 	return sum;
 }
 
+/* The guest was asked for them, and may give them at any moment. */
+static unsigned asked_for(const struct vm *vm, int node)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < vm->n_cpus; i++)
+		if (vm->cpus[i].unplug == TRI_YES && on(&vm->cpus[i], node))
+			sum += vm->cpus[i].vcpus;
+	return sum;
+}
+
 static unsigned most(const struct vm *vm, int node)
 {
 	unsigned sum = 0;
@@ -162,7 +173,7 @@ int plan_node(const struct vm *vm, const char *id, int node, unsigned count, str
 	int r = check_count(vm, node, count, err);
 
 	*ret_txn = NULL;
-	if (!r && count >= now)
+	if (!r && (count >= now || count > now - asked_for(vm, node)))
 		r = check_pending(vm, err);
 	if (r < 0)
 		return r;

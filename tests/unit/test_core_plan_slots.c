@@ -138,6 +138,23 @@ static void test_when_a_node_cannot_have_so_many_then_its_range_is_named(void **
 	assert_no_node(1, 0, "NUMA node 1 takes 1 to 4");
 }
 
+/* Two were asked for and may go at any moment: with one more or less it would be another number. */
+static void test_when_more_may_go_than_are_to_then_refused(void **state)
+{
+	struct ls_err err;
+	struct txn *t;
+
+	(void)state;
+	cpus[5].unplug = cpus[6].unplug = TRI_YES;
+	assert_refusal(plan_vcpus(&vm, "x", 4, &err, &t), -EBUSY, &err,
+		       WORDS("was asked for earlier"));
+	assert_refusal(plan_node(&vm, "x", 1, 1, &err, &t), -EBUSY, &err,
+		       WORDS("was asked for earlier"));
+	assert_plan(plan_vcpus(&vm, "x", 3, &err, &t), STEP_DOWN, "6=c6 5=c5");
+	assert_plan(plan_vcpus(&vm, "x", 2, &err, &t), STEP_DOWN, "6=c6 5=c5 2=c2");
+	assert_plan(plan_node(&vm, "x", 0, 2, &err, &t), STEP_DOWN, "2=c2");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +165,7 @@ int main(void)
 		cmocka_unit_test_setup(test_when_a_node_is_named_then_its_slots_alone, setup),
 		cmocka_unit_test_setup(test_when_a_node_cannot_have_so_many_then_its_range_is_named,
 				       setup),
+		cmocka_unit_test_setup(test_when_more_may_go_than_are_to_then_refused, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
