@@ -86,7 +86,7 @@ static const struct row rows[] = {
 	  .ready = free_slot, .again = true },
 	{ "guest:online", SIDE_SRC, online_full, online_any, VERB_CPU_ONLINE, VERB_CPU_OFFLINE,
 	  .limit_ms = 30000, .ready = seen_by_guest, .again = true,
-	  .seen = online_seen, .sure_up = item_every, .sure_down = item_every },
+	  .seen = online_seen, .sure_up = item_of_lockstep, .sure_down = item_of_lockstep },
 };
 /* clang-format on */
 

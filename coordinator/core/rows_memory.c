@@ -97,6 +97,11 @@ static uint64_t online_any(const struct txn *t, const struct view *v, unsigned i
 	return t->agent == AGENT_LOCKSTEP && is_dimm(t, item) && m && m->guest_online > 0;
 }
 
+static bool dimm_of_lockstep(const struct txn *t, unsigned item)
+{
+	return is_dimm(t, item) && item_of_lockstep(t, item);
+}
+
 /* As large as what the guest has: when that grows there is more to ask for. */
 static uint64_t has_offline(const struct txn *t, const struct view *v, unsigned item)
 {
@@ -132,7 +137,7 @@ static const struct row rows[] = {
 	  .limit_ms = 60000 },
 	{ "guest:online",   SIDE_SRC, online_full,    online_any,    VERB_MEM_ONLINE,  VERB_MEM_OFFLINE,
 	  .limit_ms = 60000, .ready = has_offline, .again = true,
-	  .seen = online_seen, .sure_up = item_every, .sure_down = is_dimm },
+	  .seen = online_seen, .sure_up = item_of_lockstep, .sure_down = dimm_of_lockstep },
 };
 /* clang-format on */
 

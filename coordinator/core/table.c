@@ -85,10 +85,15 @@ uint64_t level_guest_lock(const struct txn *t, const struct view *v, unsigned it
 	return vm->agent_answers ? !strcmp(vm->lock_txn, t->id) : t->holds.at == t->holds.goal;
 }
 
-/* Of a guest whose agent is silent nothing is known: not that all of it is offline. */
+/*
+ * Of a guest whose agent is silent nothing is known: not that all of it is offline. qemu-ga
+ * has a word about vCPUs only.
+ */
 bool agent_seen(const struct txn *t, const struct view *v)
 {
-	return t->agent != AGENT_LOCKSTEP || v->vm[SIDE_SRC].agent_answers;
+	bool heeded = t->agent == AGENT_LOCKSTEP || (t->agent == AGENT_QGA && t->op == OP_VCPUS);
+
+	return !heeded || v->vm[SIDE_SRC].agent_answers;
 }
 
 /* On the way back from a plug, what @row did not find there goes with its device, seen or not. */
@@ -105,6 +110,12 @@ bool item_every(const struct txn *t, unsigned item)
 {
 	(void)t, (void)item;
 	return true;
+}
+
+bool item_of_lockstep(const struct txn *t, unsigned item)
+{
+	(void)item;
+	return t->agent == AGENT_LOCKSTEP;
 }
 
 enum txn_end alive_src(const struct txn *t, const struct view *v, struct ls_err *err)

@@ -161,6 +161,7 @@ uint64_t level_all(const struct txn *t, const struct view *v, unsigned item);
 bool agent_seen(const struct txn *t, const struct view *v);
 bool agent_seen_or_goes(const struct txn *t, const struct view *v, unsigned row);
 bool item_every(const struct txn *t, unsigned item);
+bool item_of_lockstep(const struct txn *t, unsigned item); /* a lesser agent knows no items */
 enum txn_end alive_src(const struct txn *t, const struct view *v, struct ls_err *err);
 
 /* The rows that every table but a migration's begins with. */

@@ -110,6 +110,21 @@ static void test_when_the_guest_has_a_lesser_agent_then_no_lock_and_done(void **
 	with_agent(AGENT_NONE, UNPLUG_CPUS);
 }
 
+/* It can bring CPUs online and nothing else: to take that back it is not asked. */
+static void test_when_a_plug_fails_with_a_lesser_agent_then_taken_back_without_it(void **state)
+{
+	struct world *w = world_with(&scenarios[PLUG_CPUS]);
+
+	(void)state;
+	w->agent = AGENT_QGA;
+	w->fail_verb[0] = VERB_CPU_ONLINE;
+	world_wish(w, &scenarios[PLUG_CPUS]);
+	assert_end(w, END_UNDONE);
+	assert_int_equal(times(w, "cpu-offline"), 0);
+	world_check_as_before(w);
+	world_free(w);
+}
+
 /* QEMU is gone in the middle: lost, said at once, and nobody is asked for anything. */
 static void test_when_qemu_ends_then_lost(void **state)
 {
@@ -131,6 +146,8 @@ int main(void)
 		cmocka_unit_test(test_when_a_hold_is_lost_again_and_again_then_it_ends),
 		cmocka_unit_test(test_when_the_claim_is_taken_then_refused),
 		cmocka_unit_test(test_when_the_guest_has_a_lesser_agent_then_no_lock_and_done),
+		cmocka_unit_test(
+			test_when_a_plug_fails_with_a_lesser_agent_then_taken_back_without_it),
 		cmocka_unit_test(test_when_qemu_ends_then_lost),
 	};
 
