@@ -23,10 +23,9 @@ static uint64_t left(const struct txn *t, const struct view *v, unsigned item)
 
 static int check_there(const struct txn *t, const struct view *v, bool rolling, struct ls_err *err)
 {
-	(void)t, (void)rolling;
-	if (v->vm[SIDE_SRC].has_balloon)
-		return 0;
-	return ls_err_set(err, -ENODEV, "the guest's balloon is gone: " NO_DEVICE);
+	if (!v->vm[SIDE_SRC].has_balloon)
+		return ls_err_set(err, -ENODEV, "the guest's balloon is gone: " NO_DEVICE);
+	return rolling ? 0 : check_not_beyond(t, 0, "the balloon", v->vm[SIDE_SRC].balloon, err);
 }
 
 static void partly(const struct txn *t, const struct view *v, struct ls_err *err)

@@ -66,6 +66,19 @@ static uint64_t requested_full(const struct txn *t, const struct view *v, unsign
 	return m ? m->requested : 0;
 }
 
+static int check_requested(const struct txn *t, const struct view *v, bool rolling,
+			   struct ls_err *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < t->n && !rolling && !r; i++) {
+		const struct vm_mem *m = is_dimm(t, i) ? NULL : mem_of(t, v, i);
+
+		r = m ? check_not_beyond(t, i, m->id, m->requested, err) : 0;
+	}
+	return r;
+}
+
 /* Going down, the request is nothing until the guest has followed. */
 static uint64_t requested_any(const struct txn *t, const struct view *v, unsigned item)
 {
@@ -134,7 +147,7 @@ static const struct row rows[] = {
 	  .refused = refused, .limit_ms = 15000, .mark = MARK_PENDS,
 	  .ready = dimm_free, .again = true },
 	{ "qemu:requested", SIDE_SRC, requested_full, requested_any, VERB_MEM_REQUEST, VERB_MEM_REQUEST,
-	  .limit_ms = 60000 },
+	  .check = check_requested, .limit_ms = 60000 },
 	{ "guest:online",   SIDE_SRC, online_full,    online_any,    VERB_MEM_ONLINE,  VERB_MEM_OFFLINE,
 	  .limit_ms = 60000, .ready = has_offline, .again = true,
 	  .seen = online_seen, .sure_up = item_of_lockstep, .sure_down = dimm_of_lockstep },

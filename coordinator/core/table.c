@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 static const char *const verb_names[] = {
@@ -116,6 +117,20 @@ bool item_of_lockstep(const struct txn *t, unsigned item)
 {
 	(void)item;
 	return t->agent == AGENT_LOCKSTEP;
+}
+
+int check_not_beyond(const struct txn *t, unsigned item, const char *name, uint64_t is,
+		     struct ls_err *err)
+{
+	uint64_t goal = t->items[item].goal;
+	bool up = t->walk.dir == STEP_UP;
+
+	if (t->items[item].state != ITEM_IN || is == goal || (is < goal) == up)
+		return 0;
+	return ls_err_set(err, -ESTALE,
+			  "%s is at %" PRIu64 " MiB, and was to be %s %" PRIu64
+			  " MiB: somebody else has changed it since that was planned; ask again",
+			  name, is >> 20, up ? "raised to" : "cut to", goal >> 20);
 }
 
 enum txn_end alive_src(const struct txn *t, const struct view *v, struct ls_err *err)

@@ -162,6 +162,10 @@ bool agent_seen(const struct txn *t, const struct view *v);
 bool agent_seen_or_goes(const struct txn *t, const struct view *v, unsigned row);
 bool item_every(const struct txn *t, unsigned item);
 bool item_of_lockstep(const struct txn *t, unsigned item); /* a lesser agent knows no items */
+
+/* What has a size, and was taken further by somebody else than it was to go: -ESTALE. */
+int check_not_beyond(const struct txn *t, unsigned item, const char *name, uint64_t is,
+		     struct ls_err *err);
 enum txn_end alive_src(const struct txn *t, const struct view *v, struct ls_err *err);
 
 /* The rows that every table but a migration's begins with. */
