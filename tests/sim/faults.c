@@ -77,6 +77,11 @@ static void hints_lost(struct life *l)
 	l->w->no_hints = true;
 }
 
+static void hints_late(struct life *l)
+{
+	l->w->hint_ms = draw_between(&l->plan, 100, 5000);
+}
+
 static void hints_many(struct life *l)
 {
 	for (unsigned i = 0; i < 20; i++)
@@ -217,8 +222,15 @@ typedef const char *(*cannot_fn)(const struct op *op, unsigned row);
 
 enum moment { AT_ASK, AT_WRITE, AT_LOOK, AT_ANY };
 
+/**
+ * struct fault - One of them
+ * @kind:   what it is one of, for the sums
+ * @at:     its moment; @cannot: why it cannot strike in a row
+ * @strike: does it; @may: what it may lead to
+ */
 struct fault {
 	const char *name;
+	const char *kind;
 	enum moment at;
 	cannot_fn cannot;
 	void (*strike)(struct life *l);
@@ -227,46 +239,63 @@ struct fault {
 
 #define UNDO (MAY_UNDO | MAY_PEND)
 
+#define DELAY	"messages delayed"
+#define LOSS	"messages lost, mostly with their connection"
+#define ORDER	"overtaken: an older look or event comes later"
+#define TWICE	"replies and events twice, or many times"
+#define LIE	"replies that are not true"
+#define REFUSAL "refused, by QEMU or by the guest"
+#define SILENCE "QEMU or guest silent"
+#define PART	"partial success"
+#define AGENT	"agent restarted or away"
+#define RESET	"guest reset in the middle"
+#define DEATH	"QEMU dead, or the migration failed"
+#define CRASH	"coordinator dead; what was not synced lost or kept"
+#define DISK	"record not written"
+#define CLOCK	"clock jumps"
+#define OTHERS	"users, rivals, cancelled"
+
 /* clang-format off */
 static const struct fault faults[] = {
-	{ "reply lost",        AT_ASK,   where_asked,      reply_lost,      0 },
-	{ "reply late",        AT_ASK,   where_asked,      reply_late,      UNDO },
-	{ "reply error",       AT_ASK,   where_asked,      reply_error,     UNDO },
-	{ "reply lies bad",    AT_ASK,   where_asked,      reply_bad,       UNDO },
-	{ "reply lies good",   AT_ASK,   where_asked,      reply_good,      UNDO },
-	{ "request lost",      AT_ASK,   where_asked,      request_lost,    0 },
-	{ "reply twice",       AT_ASK,   where_asked,      reply_twice,     0 },
-	{ "look late",         AT_LOOK,  where_looked,     look_late,       0 },
-	{ "look lost",         AT_LOOK,  where_looked,     look_lost,       0 },
-	{ "look stale",        AT_LOOK,  where_looked,     look_stale,      0 },
-	{ "write fails",       AT_WRITE, where_written,    write_fails,     UNDO },
-	{ "disk full",         AT_WRITE, where_written,    disk_full,       UNDO },
-	{ "crash, lost",       AT_WRITE, where_written,    crash,           UNDO },
-	{ "crash, kept",       AT_WRITE, where_written,    crash_kept,      UNDO },
-	{ "crash, asked",      AT_ASK,   where_asked,      crash,           UNDO },
-	{ "crash, looking",    AT_LOOK,  where_looked,     crash,           UNDO },
-	{ "hints lost",        AT_ANY,   anywhere,         hints_lost,      0 },
-	{ "hints many",        AT_ANY,   anywhere,         hints_many,      0 },
-	{ "cancel",            AT_ANY,   anywhere,         cancel,          UNDO },
-	{ "connection lost",   AT_ANY,   anywhere,         connections,     0 },
-	{ "QEMU silent",       AT_ANY,   anywhere,         qemu_silent,     UNDO },
-	{ "QEMU dies",         AT_ANY,   anywhere,         qemu_dies,       MAY_UNDO | MAY_LOSE | MAY_DOUBT },
-	{ "destination dies",  AT_ANY,   in_a_move,        dst_dies,        MAY_UNDO | MAY_DOUBT },
-	{ "guest reset",       AT_ANY,   anywhere,         reset,           UNDO },
-	{ "agent restarts",    AT_ANY,   anywhere,         agent_restarts,  UNDO },
-	{ "agent away",        AT_ANY,   anywhere,         agent_away,      UNDO },
-	{ "hold taken away",   AT_ANY,   before_end,       loses_hold,      MAY_UNDO },
-	{ "rival",             AT_ANY,   anywhere,         rival,           UNDO },
-	{ "user writes",       AT_ANY,   anywhere,         user,            0 },
-	{ "clock jumps",       AT_ANY,   anywhere,         clock_jumps,     UNDO },
-	{ "guest refuses",     AT_ANY,   asks_for_devices, refuses,         MAY_UNDO },
-	{ "guest silent",      AT_ANY,   asks_for_devices, silent,          MAY_PEND },
-	{ "guest slow",        AT_ANY,   asks_for_devices, slow,            MAY_PEND },
-	{ "guest gives some",  AT_ANY,   asks_for_devices, gives_some,      UNDO | MAY_STICK },
-	{ "guest lazy",        AT_ANY,   asks_for_memory,  lazy,            MAY_UNDO | MAY_STICK },
-	{ "CPUs broken",       AT_ANY,   brings_online,    broken,          UNDO | MAY_STICK },
-	{ "migration fails",   AT_ANY,   in_a_move,        migration_fails, MAY_UNDO },
-	{ "source continued",  AT_ANY,   in_a_move,        continued,       MAY_UNDO | MAY_STICK },
+	{ "reply lost",        LOSS,    AT_ASK,   where_asked,      reply_lost,      0 },
+	{ "reply late",        DELAY,   AT_ASK,   where_asked,      reply_late,      UNDO },
+	{ "reply error",       REFUSAL, AT_ASK,   where_asked,      reply_error,     UNDO },
+	{ "reply lies bad",    LIE,     AT_ASK,   where_asked,      reply_bad,       UNDO },
+	{ "reply lies good",   LIE,     AT_ASK,   where_asked,      reply_good,      UNDO },
+	{ "request lost",      LOSS,    AT_ASK,   where_asked,      request_lost,    0 },
+	{ "reply twice",       TWICE,   AT_ASK,   where_asked,      reply_twice,     0 },
+	{ "look late",         DELAY,   AT_LOOK,  where_looked,     look_late,       0 },
+	{ "look lost",         LOSS,    AT_LOOK,  where_looked,     look_lost,       0 },
+	{ "look stale",        ORDER,   AT_LOOK,  where_looked,     look_stale,      0 },
+	{ "write fails",       DISK,    AT_WRITE, where_written,    write_fails,     UNDO },
+	{ "disk full",         DISK,    AT_WRITE, where_written,    disk_full,       UNDO },
+	{ "crash, lost",       CRASH,   AT_WRITE, where_written,    crash,           UNDO },
+	{ "crash, kept",       CRASH,   AT_WRITE, where_written,    crash_kept,      UNDO },
+	{ "crash, asked",      CRASH,   AT_ASK,   where_asked,      crash,           UNDO },
+	{ "crash, looking",    CRASH,   AT_LOOK,  where_looked,     crash,           UNDO },
+	{ "hints lost",        LOSS,    AT_ANY,   anywhere,         hints_lost,      0 },
+	{ "hints late",        ORDER,   AT_ANY,   anywhere,         hints_late,      0 },
+	{ "hints many",        TWICE,   AT_ANY,   anywhere,         hints_many,      0 },
+	{ "cancel",            OTHERS,  AT_ANY,   anywhere,         cancel,          UNDO },
+	{ "connection lost",   LOSS,    AT_ANY,   anywhere,         connections,     0 },
+	{ "QEMU silent",       SILENCE, AT_ANY,   anywhere,         qemu_silent,     UNDO },
+	{ "QEMU dies",         DEATH,   AT_ANY,   anywhere,         qemu_dies,       MAY_UNDO | MAY_LOSE | MAY_DOUBT },
+	{ "destination dies",  DEATH,   AT_ANY,   in_a_move,        dst_dies,        MAY_UNDO | MAY_DOUBT },
+	{ "guest reset",       RESET,   AT_ANY,   anywhere,         reset,           UNDO },
+	{ "agent restarts",    AGENT,   AT_ANY,   anywhere,         agent_restarts,  UNDO },
+	{ "agent away",        AGENT,   AT_ANY,   anywhere,         agent_away,      UNDO },
+	{ "hold taken away",   OTHERS,  AT_ANY,   before_end,       loses_hold,      MAY_UNDO },
+	{ "rival",             OTHERS,  AT_ANY,   anywhere,         rival,           UNDO },
+	{ "user writes",       OTHERS,  AT_ANY,   anywhere,         user,            0 },
+	{ "clock jumps",       CLOCK,   AT_ANY,   anywhere,         clock_jumps,     UNDO },
+	{ "guest refuses",     REFUSAL, AT_ANY,   asks_for_devices, refuses,         MAY_UNDO },
+	{ "guest silent",      SILENCE, AT_ANY,   asks_for_devices, silent,          MAY_PEND },
+	{ "guest slow",        DELAY,   AT_ANY,   asks_for_devices, slow,            MAY_PEND },
+	{ "guest gives some",  PART,    AT_ANY,   asks_for_devices, gives_some,      UNDO | MAY_STICK },
+	{ "guest lazy",        PART,    AT_ANY,   asks_for_memory,  lazy,            MAY_UNDO | MAY_STICK },
+	{ "CPUs broken",       PART,    AT_ANY,   brings_online,    broken,          UNDO | MAY_STICK },
+	{ "migration fails",   DEATH,   AT_ANY,   in_a_move,        migration_fails, MAY_UNDO },
+	{ "source continued",  OTHERS,  AT_ANY,   in_a_move,        continued,       MAY_UNDO | MAY_STICK },
 };
 /* clang-format on */
 
@@ -280,6 +309,11 @@ const char *fault_name(unsigned fault)
 bool fault_refuses(unsigned fault)
 {
 	return faults[fault].strike == reply_error || faults[fault].strike == reply_good;
+}
+
+const char *fault_kind(unsigned fault)
+{
+	return faults[fault].kind;
 }
 
 unsigned fault_may(unsigned fault)
@@ -316,11 +350,33 @@ static unsigned row_now(struct life *l)
 	return l->w->t->end == END_NONE ? ROW_FIRST(op) : ROW_LAST(op);
 }
 
+/* Something of it is on its way. */
+static bool is_half_there(const struct w_qemu *q)
+{
+	bool half = q->balloon != q->balloon_goal;
+
+	for (unsigned i = 0; i < W_CPUS; i++) {
+		const struct w_cpu *c = &q->cpus[i];
+
+		half |= c->plugged != c->present || c->removing || c->busy ||
+			c->device != c->kernel;
+	}
+	for (unsigned i = 0; i < W_MEMS; i++) {
+		const struct w_mem *m = &q->mems[i];
+
+		half |= m->exists != m->plugged || m->removing || m->size != m->requested ||
+			m->present != m->size || m->online != m->size;
+	}
+	return half;
+}
+
 void faults_action(struct life *l, const struct action *a)
 {
 	unsigned row = row_now(l);
 
 	l->w->write_now |= l->full_disk;
+	if (a->kind == ACT_LOOK)
+		cover_looked(is_half_there(&l->w->qemu[SIDE_SRC]));
 	for (unsigned i = 0; i < l->n_strikes; i++) {
 		struct strike *s = &l->strikes[i];
 
@@ -329,7 +385,7 @@ void faults_action(struct life *l, const struct action *a)
 			continue;
 		s->struck = true;
 		world_happens(l->w, "* %s", faults[s->fault].name);
-		cover_struck(l->op, row, s->fault, s->back);
+		cover_struck(l, row, s->fault, s->back);
 		faults[s->fault].strike(l);
 	}
 }

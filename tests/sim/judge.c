@@ -50,7 +50,7 @@ static unsigned may_of(enum txn_end end)
 /* Two faults at once may lead to what neither would alone: then to be stuck is an end. */
 static unsigned allowed(const struct life *l)
 {
-	unsigned may = 0, bad = 0;
+	unsigned may = life_has(l, WAY_STALE) ? MAY_UNDO : 0, bad = may != 0;
 
 	for (unsigned i = 0; i < l->n_strikes; i++) {
 		if (!l->strikes[i].struck)
@@ -128,7 +128,9 @@ static bool cpu_is_same(const struct life *l, unsigned i)
 {
 	const struct w_cpu *a = &was(l)->cpus[i], *b = &is(l)->cpus[i];
 
-	return a->plugged == b->plugged && a->present == b->present && b->removing <= a->removing &&
+	/* One that came just before, and was to stay offline, the guest may know only now. */
+	return a->plugged == b->plugged && a->present <= b->present &&
+	       (b->present == a->present || a->plugged) && b->removing <= a->removing &&
 	       (l->w->touched[i] || a->device == b->device);
 }
 
@@ -154,10 +156,14 @@ static const struct w_mem *mem_of(const struct w_qemu *q, const struct w_mem *li
 	return &none;
 }
 
-/* What grew again after a reset when it was first looked at goes back to what it was then. */
+/*
+ * What grew again after a reset when it was first looked at goes back to what it was then;
+ * a guest that helps itself brings online what comes back, whatever it was.
+ */
 static void same_mem(const struct life *l, const struct w_mem *a, const struct w_mem *b)
 {
-	bool grew = l->reset && b->kind == VM_VIRTIO_MEM;
+	bool grew = (l->reset && b->kind == VM_VIRTIO_MEM) ||
+		    (world_guest_helps_itself(l->w) && a->online < a->size);
 
 	if (a->exists != b->exists || a->plugged != b->plugged || a->size != b->size ||
 	    a->requested != b->requested || (!grew && a->online != b->online) ||
@@ -244,7 +250,14 @@ static void judge_rest(const struct life *l)
 {
 	bool memory = l->op == OP_MEM_UP || l->op == OP_MEM_DOWN;
 	bool balloon = l->op == OP_FILL || l->op == OP_EMPTY;
+	bool cpus = l->op == OP_CPUS_UP || l->op == OP_CPUS_DOWN;
 
+	for (unsigned i = 0; i < W_CPUS && cpus; i++)
+		if (!op_means_cpu(l, i))
+			same_cpu(l, i);
+	for (unsigned i = 0; i < W_MEMS && memory; i++)
+		if (was(l)->mems[i].exists && !op_means_mem(l, &was(l)->mems[i]))
+			same_mem(l, &was(l)->mems[i], mem_of(is(l), &was(l)->mems[i]));
 	if (!balloon)
 		same_balloon(l);
 	if (memory || balloon || l->op == OP_MOVE)
@@ -295,6 +308,19 @@ static bool is_beyond_us(const struct life *l)
 			return true;
 	}
 	return false;
+}
+
+/* What the guest was asked for and has not given may go at any moment: no end hides that. */
+void judge_owed(struct life *l)
+{
+	if (is_open(l) || is_dead(l) || l->end == END_PENDING)
+		return;
+	for (unsigned i = 0; i < W_CPUS; i++)
+		if (is(l)->cpus[i].removing && !was(l)->cpus[i].removing)
+			broken(l, "the guest is asked for vCPU %u still", i);
+	for (unsigned i = 0; i < W_MEMS; i++)
+		if (is(l)->mems[i].removing && !mem_of(was(l), &is(l)->mems[i])->removing)
+			broken(l, "the guest is asked for %s still", is(l)->mems[i].id);
 }
 
 void judge(struct life *l)

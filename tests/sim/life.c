@@ -134,7 +134,7 @@ static void calm(struct life *l)
 	w->no_hints = w->stranger = w->kept_a_hold = w->unrecorded = false;
 	w->crash_now = w->write_now = w->keep = false;
 	w->reply_now = REPLY_GOOD;
-	w->lazy = w->look_ms = w->broken = 0;
+	w->lazy = w->hint_ms = w->look_ms = w->broken = 0;
 	memset(w->silent_until, 0, sizeof(w->silent_until));
 	memset(w->killed, 0, sizeof(w->killed));
 	memset(w->touched, 0, sizeof(w->touched));
@@ -152,6 +152,7 @@ static void tidy(struct life *l)
 	struct w_qemu *q = &l->w->qemu[SIDE_SRC];
 	bool removing = false;
 
+	l->w->lazy = 0; /* what it was asked for it does now, not in the next one's time */
 	for (unsigned i = 0; i < W_CPUS; i++) {
 		removing |= q->cpus[i].removing;
 		q->cpus[i].refused = false;
@@ -185,23 +186,19 @@ static void clean_up(struct life *l)
 
 static void chapter(struct life *l, unsigned number)
 {
-	char faults[160] = "";
-	size_t at = 0;
+	char text[900];
 
-	for (unsigned i = 0; i < l->n_strikes; i++) {
-		const struct strike *s = &l->strikes[i];
-		unsigned rows = ops[l->op].table->n;
+	tell_chapter(l, number, text, sizeof(text));
+	story_chapter(l->story, text);
+}
 
-		at += (size_t)snprintf(faults + at, sizeof(faults) - at, "%s%s at %s%s",
-				       at ? ", " : "", fault_name(s->fault),
-				       s->row < rows	? ops[l->op].table->rows[s->row].name
-				       : s->row == rows ? "(first look)"
-							: "(last record)",
-				       s->back ? " on the way back" : "");
-		at = at < sizeof(faults) ? at : sizeof(faults) - 1;
-	}
-	story_chapter(l->story, "---- seed %llu, transaction %u: %s; %s",
-		      (unsigned long long)l->seed, number, ops[l->op].name, faults);
+/* What became of it all. */
+static void settled(struct life *l)
+{
+	char text[190];
+
+	tell_guest(&l->w->qemu[world_guest_side(l->w)], text, sizeof(text));
+	world_happens(l->w, "%s", text);
 }
 
 static void one(struct life *l, unsigned number, struct cell cell)
@@ -212,18 +209,20 @@ static void one(struct life *l, unsigned number, struct cell cell)
 	calm(l);
 	l->op = cell.op;
 	draw_strikes(l, cell);
-	chapter(l, number);
-	l->w->best_effort = l->op < OP_FILL && draw_chance(&l->plan, 15);
+	ways_draw(l, cell);
 	ops[l->op].prepare(l);
 	make_it_wait(l, cell);
-	r = ops[l->op].wish(l, &err);
+	chapter(l, number);
+	r = ways_wish(l, &err);
 	if (r) {
 		world_happens(l->w, "not begun: %s", r > 0 ? "it is so already" : err.text);
 		l->ends[END_NONE]++;
 		return;
 	}
 	l->end = run(l);
+	judge_owed(l);
 	world_wait(l->w, SETTLE_MS);
+	settled(l);
 	judge(l);
 	l->ends[l->end]++;
 	clean_up(l);
@@ -238,6 +237,7 @@ void life_run(struct life *l, uint64_t seed, struct story *story)
 	l->plan.state = draw_bits(&mix);
 	l->time.state = draw_bits(&mix);
 	l->pace = paces[draw_below(&l->plan, sizeof(paces) / sizeof(paces[0]))];
+	cover_world(l->pace);
 	new_guest(l);
 	for (unsigned i = 0; i < LIFE_TXNS; i++)
 		one(l, i + 1, cover_cell((unsigned)((seed * LIFE_TXNS + i) % cover_cells())));

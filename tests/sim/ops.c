@@ -38,13 +38,61 @@ static void have_cpus(struct life *l, unsigned n)
 	}
 }
 
+static bool draw_some(struct life *l, bool need)
+{
+	return need || draw_chance(&l->plan, 50);
+}
+
 /* ---- vCPUs ----------------------------------------------------------------- */
+
+/* Some that are to change; one more, at times, that is there, or gone, already. */
+static void name_slots(struct life *l, bool up)
+{
+	for (unsigned i = 2; i < W_CPUS; i++)
+		if (here(l)->cpus[i].plugged != up ? draw_some(l, !l->wish.which.n)
+						   : draw_chance(&l->plan, 10))
+			numbers_add(&l->wish.which, i);
+}
+
+static unsigned plugged_on(struct life *l, int node)
+{
+	unsigned n = 0;
+
+	for (unsigned i = (unsigned)node; i < W_CPUS; i += W_NODES)
+		n += here(l)->cpus[i].plugged;
+	return n;
+}
+
+/* One vCPU of each node was there at the start, and stays. */
+static void name_node(struct life *l, bool up)
+{
+	unsigned all = W_CPUS / W_NODES, now;
+
+	l->wish.node = (int)draw_below(&l->plan, W_NODES);
+	now = plugged_on(l, l->wish.node);
+	if (now == (up ? all : 1)) {
+		l->wish.node = !l->wish.node;
+		now = plugged_on(l, l->wish.node);
+	}
+	l->wish.count =
+		up ? now + 1 + draw_below(&l->plan, all - now) : 1 + draw_below(&l->plan, now - 1);
+}
+
+static void name_cpus(struct life *l, bool up)
+{
+	l->wish.which = (struct numbers){ 0 };
+	if (life_has(l, WAY_SLOTS))
+		name_slots(l, up);
+	else if (life_has(l, WAY_NODE))
+		name_node(l, up);
+}
 
 static void prepare_cpus_up(struct life *l)
 {
 	if (plugged_cpus(l) > W_CPUS - 2)
 		have_cpus(l, 2 + draw_below(&l->plan, 3));
 	l->wish.count = plugged_cpus(l) + 1 + draw_below(&l->plan, W_CPUS - plugged_cpus(l));
+	name_cpus(l, true);
 }
 
 static void prepare_cpus_down(struct life *l)
@@ -52,28 +100,44 @@ static void prepare_cpus_down(struct life *l)
 	if (plugged_cpus(l) < 4)
 		have_cpus(l, 4 + draw_below(&l->plan, W_CPUS - 3));
 	l->wish.count = 2 + draw_below(&l->plan, plugged_cpus(l) - 2);
+	name_cpus(l, false);
 }
 
 static int wish_cpus(struct life *l, struct ls_err *err)
 {
+	if (life_has(l, WAY_SLOTS))
+		return world_slots(l->w, &l->wish.which, !ops[l->op].removes, err);
+	if (life_has(l, WAY_NODE))
+		return world_node(l->w, l->wish.node, l->wish.count, err);
 	return world_vcpus(l->w, l->wish.count, err);
+}
+
+bool op_means_cpu(const struct life *l, unsigned slot)
+{
+	if (life_has(l, WAY_SLOTS))
+		return l->wish.which.has[slot];
+	return !life_has(l, WAY_NODE) || (int)(slot % W_NODES) == l->wish.node;
 }
 
 /* One that its user has switched is his; one that was off before a removal stays off. */
 static const char *reached_cpus(struct life *l)
 {
-	unsigned n = 0;
-
 	for (unsigned i = 0; i < W_CPUS; i++) {
 		const struct w_cpu *c = &here(l)->cpus[i];
-		bool free = l->w->touched[i] ||
+		bool free = l->w->touched[i] || !op_means_cpu(l, i) ||
 			    (ops[l->op].removes && !l->w->before[SIDE_SRC].cpus[i].device);
 
-		n += c->plugged;
 		if (c->plugged && !(c->device && c->kernel) && !free)
 			return "a vCPU is plugged and not online";
+		if (life_has(l, WAY_SLOTS) && op_means_cpu(l, i) &&
+		    c->plugged == ops[l->op].removes)
+			return "a slot that was named is not as it was wanted";
 	}
-	return n == l->wish.count ? NULL : "the number of vCPUs is not what was wanted";
+	if (life_has(l, WAY_SLOTS) ||
+	    l->wish.count ==
+		    (life_has(l, WAY_NODE) ? plugged_on(l, l->wish.node) : plugged_cpus(l)))
+		return NULL;
+	return "the number of vCPUs is not what was wanted";
 }
 
 /* ---- CPUs online and offline ------------------------------------------------ */
@@ -160,6 +224,24 @@ static uint64_t blocks(struct life *l, unsigned lo, unsigned hi)
 	return draw_between(&l->plan, lo, hi) * W_BLOCK;
 }
 
+/* The last: it came last. */
+static const struct w_mem *a_dimm(struct life *l)
+{
+	const struct w_mem *dimm = NULL;
+
+	for (unsigned i = 1; i < W_MEMS; i++)
+		if (here(l)->mems[i].exists)
+			dimm = &here(l)->mems[i];
+	return dimm;
+}
+
+static void name_device(struct life *l, const char *id, uint64_t bytes, uint64_t now)
+{
+	snprintf(l->wish.device, sizeof(l->wish.device), "%s", id);
+	l->wish.device_bytes = bytes;
+	l->wish.bytes = memory(l) + bytes - now;
+}
+
 /* More than fits into the virtio-mem device, so that a DIMM is needed, too. */
 static void prepare_mem_up(struct life *l)
 {
@@ -173,6 +255,11 @@ static void prepare_mem_up(struct life *l)
 	l->wish.bytes = memory(l) + (vm0->max - vm0->size) + blocks(l, 1, 4);
 	if (draw_chance(&l->plan, 10))
 		l->wish.bytes = memory(l) + W_BLOCK;
+	if (life_has(l, WAY_DIMM))
+		name_device(l, "", blocks(l, 1, 4), 0);
+	else if (life_has(l, WAY_DEVICE))
+		name_device(l, vm0->id, blocks(l, (unsigned)(vm0->size / W_BLOCK) + 1, 8),
+			    vm0->size);
 }
 
 /* All of the virtio-mem device, and a whole DIMM. */
@@ -192,11 +279,42 @@ static void prepare_mem_down(struct life *l)
 	l->wish.bytes = memory(l) - vm0->size - smallest;
 	if (draw_chance(&l->plan, 10))
 		l->wish.bytes = memory(l) - W_BLOCK;
+	if (life_has(l, WAY_DIMM))
+		name_device(l, a_dimm(l)->id, 0, a_dimm(l)->size);
+	else if (life_has(l, WAY_DEVICE))
+		name_device(l, vm0->id, blocks(l, 0, (unsigned)(vm0->size / W_BLOCK) - 1),
+			    vm0->size);
 }
 
 static int wish_memory(struct life *l, struct ls_err *err)
 {
+	bool removes = ops[l->op].removes;
+
+	if (life_has(l, WAY_DEVICE))
+		return world_mem_resize(l->w, l->wish.device, l->wish.device_bytes, err);
+	if (life_has(l, WAY_DIMM) && removes)
+		return world_dimm_remove(l->w, l->wish.device, err);
+	if (life_has(l, WAY_DIMM))
+		return world_dimm_add(l->w, l->wish.device_bytes, err);
 	return world_memory(l->w, l->wish.bytes, err);
+}
+
+static bool was_there(const struct life *l, const char *id)
+{
+	const struct w_mem *mems = l->w->before[SIDE_SRC].mems;
+	bool there = false;
+
+	for (unsigned i = 0; i < W_MEMS; i++)
+		there |= mems[i].exists && !strcmp(mems[i].id, id);
+	return there;
+}
+
+bool op_means_mem(const struct life *l, const struct w_mem *m)
+{
+	if (life_has(l, WAY_DIMM) && !ops[l->op].removes)
+		return !was_there(l, m->id); /* what it makes itself */
+	return !(life_has(l, WAY_DIMM) || life_has(l, WAY_DEVICE)) ||
+	       !strcmp(m->id, l->wish.device);
 }
 
 static const char *reached_memory(struct life *l)
@@ -205,7 +323,9 @@ static const char *reached_memory(struct life *l)
 		const struct w_mem *m = &here(l)->mems[i];
 
 		const struct w_mem *was = &l->w->before[SIDE_SRC].mems[i];
-		bool free = ops[l->op].removes && was->online < was->size;
+		bool free = !op_means_mem(l, m) ||
+			    ((ops[l->op].removes || l->w->agent != AGENT_LOCKSTEP) &&
+			     was->online < was->size);
 
 		if (m->exists && !free &&
 		    (!m->plugged || m->online != m->size || m->requested != m->size))

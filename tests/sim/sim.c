@@ -89,13 +89,22 @@ static int one_seed(uint64_t seed, bool show)
 
 /* ---- many ------------------------------------------------------------------------ */
 
+/*
+ * Seeds whose lives broke a rule once, and what was wrong: they are run with every range. A
+ * seed is the same life as long as nobody changes what is drawn.
+ */
+static const uint64_t kept[] = {
+	5018, /* vcpus down undone: a silent qemu-ga's vCPU counted as offline before */
+};
+
 /**
  * struct job - A process with its share of the seeds: every @of-th from @first
- * @fd: on which it sends its sums when it is done
+ * @fd: on which it sends its sums when it is done; @keeps: it runs those that are kept, too
  */
 struct job {
 	pid_t pid;
 	int fd;
+	bool keeps;
 	uint64_t first, last;
 	unsigned of;
 };
@@ -106,6 +115,8 @@ static void work(const struct job *job, int fd)
 	unsigned n = 0;
 
 	tell_fd = fd;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]) && job->keeps; i++)
+		run_seed(kept[i], false);
 	for (uint64_t seed = job->first; seed <= job->last; seed += job->of) {
 		uint64_t hash = run_seed(seed, false);
 
@@ -166,10 +177,12 @@ static int many_seeds(uint64_t from, uint64_t to, unsigned n_jobs)
 {
 	struct job jobs[JOBS_MAX] = { 0 };
 	struct sums all = { 0 };
-	unsigned least;
+	struct least least;
 
 	for (unsigned i = 0; i < n_jobs; i++) {
-		jobs[i] = (struct job){ .first = from + i, .last = to, .of = n_jobs };
+		jobs[i] = (struct job){
+			.keeps = i == 0, .first = from + i, .last = to, .of = n_jobs
+		};
 		if (!start(&jobs[i]))
 			exit(1);
 	}
@@ -184,10 +197,10 @@ static int many_seeds(uint64_t from, uint64_t to, unsigned n_jobs)
 		printf("no rule is broken by seeds %llu to %llu\n", (unsigned long long)from,
 		       (unsigned long long)to);
 	printf("%sok 2 - each of %u cells was struck at least %d times: least %u\n",
-	       least >= LEAST ? "" : "not ", cover_cells(), LEAST, least);
+	       least.n >= LEAST ? "" : "not ", least.of, LEAST, least.n);
 	if (all.broken)
 		run_seed(all.broken, false); /* again, with its story */
-	return !all.why[0] && least >= LEAST ? 0 : 1;
+	return !all.why[0] && least.n >= LEAST ? 0 : 1;
 }
 
 /* ---- the command line -------------------------------------------------------------- */

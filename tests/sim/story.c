@@ -4,7 +4,6 @@
  */
 #include "story.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,19 +38,11 @@ void story_begin(struct story *s, bool show)
 	s->kept[0] = '\0';
 }
 
-void story_chapter(struct story *s, const char *fmt, ...)
+void story_chapter(struct story *s, const char *text)
 {
-	char line[LINE_BYTES];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
-	va_end(ap);
-	n = n < (int)sizeof(line) - 2 ? n : (int)sizeof(line) - 2;
-	memcpy(line + n, "\n", 2);
 	s->len = 0;
-	add(s, line);
+	add(s, text);
+	add(s, "\n");
 }
 
 void story_said(struct story *s, uint64_t now_ms, bool coordinator, const char *text)

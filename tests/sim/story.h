@@ -26,7 +26,7 @@ struct story {
 void story_begin(struct story *s, bool show);
 
 /* A headline; what is kept begins here. */
-void story_chapter(struct story *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void story_chapter(struct story *s, const char *text);
 void story_said(struct story *s, uint64_t now_ms, bool coordinator, const char *text);
 
 #endif

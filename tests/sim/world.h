@@ -25,6 +25,8 @@
 #define W_MIB	   (UINT64_C(1) << 20)
 #define W_BLOCK	   (128 * W_MIB)
 #define W_BOOT	   (512 * W_MIB)
+#define W_NODES	   2		       /* slots are on them in turns */
+#define W_HEADROOM (64 * 1024 * W_MIB) /* there is room to describe all that can be added */
 #define W_LEASE_MS 5000
 
 /* How the guest takes being asked for a device. */
@@ -47,7 +49,8 @@ struct w_mem {
 	char id[LS_NAME_BYTES], backend[LS_NAME_BYTES];
 	uint64_t size, requested, max;
 	uint64_t present, online;
-	unsigned asked; /* how often the agent was: only the last request counts */
+	unsigned asked;	   /* how often the agent was: only the last request counts */
+	unsigned requests; /* of a size: the driver follows the last */
 };
 
 /**
@@ -138,9 +141,9 @@ struct w_seams {
  * @best_effort: of the transactions that are planned
  * @lazy:        the guest never follows a virtio-mem request, or a balloon, beyond this many
  *               bytes; 0 it does
- * @no_hints:    nobody tells the coordinator that something happened
+ * @no_hints:    nobody tells the coordinator that something happened; @hint_ms: so much later
  * @silent_from, @silent_until: per side, time in which QEMU answers nobody
- * @agent:       kind of it
+ * @agent:       kind of it; @old_agent: of a release that tells less
  *
  * Those that strike once, at the action that is carried out next:
  * @crash_now:   the coordinator is gone after it
@@ -174,11 +177,12 @@ struct world {
 	uint64_t lazy;
 	bool crash_now, write_now;
 	enum w_reply reply_now;
-	uint64_t look_ms, deadline_ms, gate_ms;
+	uint64_t look_ms, hint_ms, deadline_ms, gate_ms;
 	const struct w_seams *seams;
 	void *seams_arg;
 	uint64_t silent_from[SIDE_COUNT], silent_until[SIDE_COUNT];
 	enum vm_agent agent;
+	bool old_agent;
 
 	uint64_t now_ms, number;
 	struct w_qemu qemu[SIDE_COUNT];
@@ -217,6 +221,8 @@ void world_has_destination(struct world *w);
 
 /* Look, and plan; the transaction begins with the next world_run(). Return: as plan_*(). */
 int world_vcpus(struct world *w, unsigned count, struct ls_err *err);
+int world_node(struct world *w, int node, unsigned count, struct ls_err *err);
+int world_slots(struct world *w, const struct numbers *which, bool plug, struct ls_err *err);
 int world_memory(struct world *w, uint64_t bytes, struct ls_err *err);
 int world_cpu(struct world *w, const struct numbers *which, bool online, struct ls_err *err);
 int world_dimm_add(struct world *w, uint64_t bytes, struct ls_err *err);
@@ -297,6 +303,12 @@ void world_wish(struct world *w, const struct scenario *s);
 /* Nobody is there to renew: leases run out; a claim of the dead is broken. */
 void world_forget_the_dead(struct world *w);
 
+/*
+ * Behind the planner's back, before the engine has looked: somebody else plugs, removes,
+ * resizes or switches what is meant. @pick chooses.
+ */
+void world_goes_stale(struct world *w, unsigned pick);
+
 /* From outside, at any moment: somebody cancels; all connections break. */
 void world_cancel(struct world *w, uint64_t in_ms);
 void world_lose(struct world *w, uint64_t in_ms);
@@ -331,6 +343,7 @@ void world_later(struct world *w, uint64_t in_ms, struct later l);
 void world_changed(struct world *w);
 int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
 int world_guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
+bool world_guest_helps_itself(const struct world *w);
 void guest_drops_window(struct w_qemu *q);
 int migration_ask(struct world *w, enum verb verb, enum side side);
 void guest_follows_balloon(struct world *w, const struct later *l);

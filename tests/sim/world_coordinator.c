@@ -36,7 +36,7 @@ static void on_hint(struct world *w, const struct later *l)
 void world_changed(struct world *w)
 {
 	if (!w->no_hints)
-		world_later(w, 1,
+		world_later(w, 1 + w->hint_ms,
 			    (struct later){ .fn = on_hint, .coordinator = true, .line = true });
 }
 
@@ -215,7 +215,7 @@ static void do_ask(struct world *w, const struct action *a)
 	struct later l = { .fn = on_reply, .coordinator = true, .line = true, .req = a->req };
 	enum w_reply fault = ++w->asks == w->fault_at ? w->fault : w->reply_now;
 	uint64_t in_ms = fault == REPLY_LATE ? LATE_MS : REPLY_MS;
-	bool heard;
+	bool heard, silent = world_is_silent(w, whom(w, a));
 
 	check_on_record(w);
 	say_ask(w, a);
@@ -223,8 +223,9 @@ static void do_ask(struct world *w, const struct action *a)
 		fault = REPLY_ERROR;
 	w->reply_now = REPLY_GOOD;
 	heard = fault != REPLY_ERROR && fault != REPLY_FALSE_OK && fault != REPLY_DROPPED;
-	w->kept_a_hold |= !heard && w->t->end != END_NONE;
-	if (world_is_silent(w, whom(w, a)))
+	if (!heard || (silent && fault == REPLY_LATE)) /* not tried again in time */
+		w->kept_a_hold |= w->t->end != END_NONE;
+	if (silent)
 		ls_err_set(&l.err, -ETIMEDOUT, "%s: no answer", verb_name(a->verb));
 	else if (heard)
 		carry_out(w, a, &l.err, &l.level);

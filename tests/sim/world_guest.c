@@ -84,6 +84,12 @@ static int qga_online(struct world *w, enum side side)
 	return known < plugged ? -EAGAIN : 0;
 }
 
+/* Where lockstep-agent is not, the kernel takes what comes, and lets go of what is to go. */
+bool world_guest_helps_itself(const struct world *w)
+{
+	return w->agent != AGENT_LOCKSTEP;
+}
+
 /* ---- memory blocks ------------------------------------------------------ */
 
 static void block_online(struct world *w, const struct later *l)
@@ -130,9 +136,13 @@ void guest_takes_virtio_mem(struct world *w, const struct later *l)
 {
 	struct w_mem *m = &w->qemu[l->side].mems[l->item];
 
+	if (l->level != m->requests)
+		return;
 	if (m->size < m->requested && m->present == m->online && !(w->lazy && m->size >= w->lazy)) {
 		m->size += W_BLOCK;
 		m->present += W_BLOCK;
+		if (world_guest_helps_itself(w))
+			m->online = m->present;
 		world_happens(w, "the guest takes %s to %llu MiB", m->id, m->size / W_MIB + 0ULL);
 		world_changed(w);
 	} else if (m->size > m->requested && !(w->lazy && m->size <= w->lazy)) {
@@ -214,13 +224,23 @@ static int window_close(struct world *w, struct w_qemu *q)
 	return 0;
 }
 
+static bool is_hold(enum verb verb)
+{
+	return verb == VERB_GUEST_LOCK || verb == VERB_GUEST_UNLOCK || verb == VERB_WINDOW_OPEN ||
+	       verb == VERB_WINDOW_CLOSE;
+}
+
 int world_guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level)
 {
 	struct w_qemu *q = &w->qemu[side];
 
 	(void)level;
+	if (w->agent != AGENT_LOCKSTEP && is_hold(verb)) /* the coordinator knows: it asks nobody */
+		return 0;
 	if (!agent_hears(w, q))
-		return w->agent == AGENT_LOCKSTEP ? -ENOTCONN : 0;
+		return -ENOTCONN;
+	if (w->agent == AGENT_QGA)
+		return verb == VERB_CPU_ONLINE ? qga_online(w, side) : -EOPNOTSUPP;
 	switch (verb) {
 	case VERB_GUEST_LOCK:
 	case VERB_GUEST_UNLOCK:
@@ -230,8 +250,6 @@ int world_guest_ask(struct world *w, enum verb verb, enum side side, unsigned it
 	case VERB_WINDOW_CLOSE:
 		return window_close(w, q);
 	case VERB_CPU_ONLINE:
-		if (w->agent == AGENT_QGA)
-			return qga_online(w, side);
 		return cpu_switch(w, side, (unsigned)w->t->items[item].slot, true);
 	case VERB_CPU_OFFLINE:
 		return cpu_switch(w, side, (unsigned)w->t->items[item].slot, false);

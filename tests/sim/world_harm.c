@@ -285,6 +285,74 @@ void world_rival(struct world *w, unsigned which, uint64_t ms)
 	world_changed(w);
 }
 
+/* ---- behind the planner's back --------------------------------------------- */
+
+static void cpu_goes_stale(struct world *w, const struct item *it)
+{
+	struct w_cpu *c = &w->qemu[SIDE_SRC].cpus[it->slot];
+
+	if (c->busy) /* under the device's lock: he waits for that */
+		return;
+	if (w->t->op == OP_VCPUS && it->goal && !c->plugged)
+		world_has_cpu(w, (unsigned)it->slot);
+	else if (w->t->op == OP_VCPUS && !it->goal)
+		*c = (struct w_cpu){ 0 };
+	else
+		write_online(c, !c->device);
+	world_happens(w, "somebody else %s", !c->plugged ? "removes a vCPU" : "has a vCPU changed");
+}
+
+/* A DIMM has gone, all of it or not its backend; a slot has another one; a size is another. */
+static void mem_goes_stale(struct world *w, const struct item *it, unsigned pick)
+{
+	struct w_mem *m = world_mem(w, SIDE_SRC, it->id);
+	char id[2 * LS_NAME_BYTES];
+
+	if (it->kind == VM_VIRTIO_MEM) {
+		m->size = pick % (m->max / W_BLOCK + 1) * W_BLOCK;
+		m->requested = m->present = m->online = m->size;
+		world_happens(w, "somebody else makes %s %llu MiB", m->id, m->size / W_MIB + 0ULL);
+	} else if (!m) {
+		snprintf(id, sizeof(id), "other-%s", it->id);
+		world_has_dimm(w, id, W_BLOCK);
+		world_mem(w, SIDE_SRC, id)->slot = it->slot;
+		world_happens(w, "somebody else has a DIMM in slot %d", it->slot);
+	} else if (!it->goal && m->plugged) {
+		m->plugged = m->removing = false;
+		m->exists = pick % 2;
+		m->size = m->requested = m->present = m->online = 0;
+		world_happens(w, "somebody else removes %s", it->id);
+	}
+}
+
+/* The engine has not looked yet: what it finds is what was before. */
+static void carry_over(struct w_qemu *before, const struct w_qemu *from, const struct w_qemu *to)
+{
+	for (unsigned i = 0; i < W_CPUS; i++)
+		if (memcmp(&from->cpus[i], &to->cpus[i], sizeof(to->cpus[i])))
+			before->cpus[i] = to->cpus[i];
+	for (unsigned i = 0; i < W_MEMS; i++)
+		if (memcmp(&from->mems[i], &to->mems[i], sizeof(to->mems[i])))
+			before->mems[i] = to->mems[i];
+	before->balloon = to->balloon;
+}
+
+void world_goes_stale(struct world *w, unsigned pick)
+{
+	const struct item *it = &w->t->items[pick % w->t->n];
+	struct w_qemu *q = &w->qemu[SIDE_SRC], was = *q;
+
+	if (w->t->op == OP_MEMORY)
+		mem_goes_stale(w, it, pick / w->t->n);
+	else if (w->t->op == OP_BALLOON)
+		q->balloon = q->balloon_goal = (1 + pick % 4) * W_BLOCK;
+	else if (w->t->op == OP_MIGRATE)
+		write_online(&q->cpus[2], pick % 2);
+	else
+		cpu_goes_stale(w, it);
+	carry_over(&w->before[SIDE_SRC], &was, q);
+}
+
 /* ---- time ------------------------------------------------------------------- */
 
 /* The host was suspended: the clock runs on, nobody has renewed anything. */

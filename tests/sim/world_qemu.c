@@ -49,6 +49,8 @@ static void cpu_seen(struct world *w, const struct later *l)
 	struct w_cpu *c = &w->qemu[l->side].cpus[l->item];
 
 	c->present = c->plugged;
+	if (w->agent == AGENT_NONE) /* a rule of its udev does */
+		c->device = c->kernel = c->present;
 	world_happens(w, "the guest %s vCPU %u", c->plugged ? "knows" : "looks in vain for",
 		      l->item);
 	world_changed(w);
@@ -131,6 +133,8 @@ static void dimm_seen(struct world *w, const struct later *l)
 	if (!m->plugged || m->present >= m->size)
 		return;
 	m->present += W_BLOCK;
+	if (world_guest_helps_itself(w))
+		m->online = m->present;
 	world_happens(w, "the guest knows %llu MiB of %s", m->present / W_MIB + 0ULL, m->id);
 	world_changed(w);
 	world_later(
@@ -156,6 +160,8 @@ static void dimm_asked_for(struct world *w, const struct later *l)
 	if (!m->removing)
 		return;
 	world_changed(w);
+	if (mood_of(w, m->mood) != GUEST_REFUSES && world_guest_helps_itself(w))
+		m->online = 0;
 	if (mood_of(w, m->mood) == GUEST_REFUSES || m->online) { /* it does not give what it uses */
 		m->removing = false;
 		m->refused = true;
@@ -191,12 +197,22 @@ static int backend_add(struct world *w, enum side side, const struct item *it)
 	return 0;
 }
 
+static bool slot_is_busy(const struct w_qemu *q, int slot)
+{
+	for (unsigned i = 0; i < W_MEMS; i++)
+		if (q->mems[i].plugged && q->mems[i].kind == VM_DIMM && q->mems[i].slot == slot)
+			return true;
+	return false;
+}
+
 static int dimm_add(struct world *w, enum side side, const struct item *it, struct w_mem *m)
 {
 	if (!m)
 		return -ENOENT;
 	if (m->plugged)
 		return -EEXIST;
+	if (slot_is_busy(&w->qemu[side], it->slot))
+		return -EBUSY;
 	m->plugged = true;
 	m->slot = it->slot;
 	m->size = m->requested = m->max;
@@ -245,6 +261,7 @@ static int mem_request(struct world *w, enum side side, struct w_mem *m, uint64_
 		    (struct later){ .fn = guest_takes_virtio_mem,
 				    .guest = true,
 				    .side = side,
+				    .level = ++m->requests,
 				    .item = index_of(w, side, m) });
 	return 0;
 }

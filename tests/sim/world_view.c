@@ -28,6 +28,7 @@ static void see_cpus(const struct w_qemu *q, bool told, struct vm *vm)
 
 		vm->cpus[i] = (struct vm_cpu){
 			.vcpus = 1,
+			.node = (int)(i % W_NODES),
 			.plugged = c->plugged,
 			.refused = c->refused,
 			.unplug = c->removing ? TRI_YES : TRI_NO,
@@ -86,6 +87,8 @@ static void see_guest(const struct world *w, const struct w_qemu *q, struct vm *
 	strcpy(vm->lock_txn, q->lock);
 	strcpy(vm->window_txn, q->window);
 	vm->block_bytes = W_BLOCK;
+	vm->headroom_known = w->agent == AGENT_LOCKSTEP && !w->old_agent;
+	vm->headroom = vm->headroom_known ? W_HEADROOM : 0;
 	for (unsigned i = 0; i < W_CPUS; i++) {
 		vm->guest_cpus += q->cpus[i].present;
 		vm->guest_cpus_online += q->cpus[i].present && q->cpus[i].kernel;
