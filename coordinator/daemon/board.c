@@ -30,6 +30,9 @@ struct board {
 	struct cds_list_head guests;
 };
 
+/* For rcu_order.h: what was read in a section is freed after the section. */
+static char sections;
+
 /* ---- writing ------------------------------------------------------------------- */
 
 static void free_snapshot(struct rcu_head *rcu)
@@ -37,6 +40,7 @@ static void free_snapshot(struct rcu_head *rcu)
 	struct snapshot *s = caa_container_of(rcu, struct snapshot, rcu);
 
 	rcu_order_after(s);
+	rcu_order_after(&sections);
 	vm_done(&s->vm);
 	free(s);
 }
@@ -46,6 +50,7 @@ static void free_guest(struct rcu_head *rcu)
 	struct board_guest *g = caa_container_of(rcu, struct board_guest, rcu);
 
 	rcu_order_after(g);
+	rcu_order_after(&sections);
 	free_snapshot(&g->now->rcu);
 	free(g);
 }
@@ -91,6 +96,7 @@ struct board_guest *board_add(struct board *b, const char *name)
 		return NULL;
 	}
 	rcu_order_before(g->now);
+	rcu_order_before(g);
 	cds_list_add_tail_rcu(&g->node, &b->guests);
 	return g;
 }
@@ -113,6 +119,7 @@ void board_begin(void)
 
 void board_end(void)
 {
+	rcu_order_before(&sections);
 	rcu_read_unlock();
 }
 
@@ -129,7 +136,10 @@ void board_each(struct board *b, void (*fn)(void *arg, const struct seen *s), vo
 	struct board_guest *g;
 
 	/* cppcheck-suppress unknownMacro */
-	cds_list_for_each_entry_rcu(g, &b->guests, node) fn(arg, board_seen(g));
+	cds_list_for_each_entry_rcu (g, &b->guests, node) {
+		rcu_order_after(g);
+		fn(arg, board_seen(g));
+	}
 }
 
 /* ---- life ------------------------------------------------------------------------ */

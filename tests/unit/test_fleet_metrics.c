@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -189,7 +190,7 @@ static double value_of(const char *text, const char *series)
  */
 struct scraper {
 	pthread_t thread;
-	volatile bool stop;
+	atomic_bool stop;
 	unsigned n;
 	uint64_t slowest_ms;
 	char wrong[512];
