@@ -43,8 +43,8 @@ static struct under_test *start(struct fleet *f, unsigned point, const char *log
 	return d;
 }
 
-/* A vCPU more, and one less. Return: false, it has ended. */
-static bool plug_and_unplug(struct under_test *d)
+/* A vCPU more, and one less; or it has ended. */
+static void plug_and_unplug(struct under_test *d)
 {
 	uint64_t until_ms = qmp_now_ms() + LIMIT_MS;
 
@@ -53,7 +53,7 @@ static bool plug_and_unplug(struct under_test *d)
 	load_begin(d, 0, 2);
 	while (d->asker[0].out && !d->lost && qmp_now_ms() < until_ms)
 		sd_event_run(d->fleet->loop, 10000);
-	return !d->lost;
+	assert_true(d->lost || !d->asker[0].out);
 }
 
 /* Plugged and online agree, nobody holds it, no object is left in QEMU. */
@@ -75,15 +75,16 @@ static bool try(sd_event *loop, unsigned point)
 {
 	struct fleet *f = fleet_new(loop, 1);
 	struct under_test *d;
-	bool reached, lived;
+	bool reached;
+	int end;
 	char log[100];
 
 	snprintf(log, sizeof(log), "%s/no-memory", f->dir);
 	d = start(f, point, log);
-	lived = plug_and_unplug(d);
-	reached = access(log, F_OK) == 0;
-	assert_int_equal(lived, !reached);
-	assert_int_equal(daemon_stop(d), reached ? -1 : 0);
+	plug_and_unplug(d);
+	end = daemon_stop(d);
+	reached = access(log, F_OK) == 0; /* it may be behind the last answer */
+	assert_int_equal(end, reached ? -1 : 0);
 	assert_int_equal(daemon_stop(start(f, 0, log)), 0);
 	check_whole(&f->guest[0], point);
 	fleet_free(f);
@@ -115,7 +116,7 @@ int main(int argc, char **argv)
 	snprintf(shim, sizeof(shim), "%.*s/malloc-point.so", (int)(strrchr(program, '/') - program),
 		 program);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	print_message("# skipped: a sanitizer has its own malloc\n");
+	puts("1..1\nok 1 - no memory # SKIP a sanitizer has its own malloc");
 	return 0;
 #endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
