@@ -3,6 +3,7 @@
 #include "kind.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@
 static const struct guest_kind kinds[] = {
 	{ "6.1",     "lab",         "qemu-system-x86_64", "q35,usb=off", "max",    NULL,        "ttyS0", true,  false, NULL },
 	{ "6.12",    "lab/6.12",    "qemu-system-x86_64", MACHINE_6_12,  CPU_6_12, SMBIOS_6_12, "ttyS0", true,  false, OFFLINE_6_12 },
+	{ "qemu10",  "lab/qemu10",  "/qemu",              "q35,usb=off", "max",    NULL,        "ttyS0", true,  false, NULL },
 	{ "ppc64el", "lab/ppc64el", "qemu-system-ppc64",  "pseries",     "power9", NULL,        "hvc0",  false, true,  NULL },
 	{ "ppc64el-smt", "lab/ppc64el", "/qemu",          "pseries",     "power9", NULL,        "hvc0",  false, true,  NULL },
 };
@@ -60,9 +62,13 @@ const struct guest_kind *kind_now(void)
 
 int kind_check(struct ls_err *err)
 {
+	char names[128];
+	int len = 0;
+
 	if (kind_find())
 		return 0;
-	return ls_err_set(err, -EINVAL, "LOCKSTEP_GUEST=%s: there are %s, %s, %s and %s",
-			  getenv("LOCKSTEP_GUEST"), kinds[0].name, kinds[1].name, kinds[2].name,
-			  kinds[3].name);
+	for (size_t i = 0; i < N_KINDS; i++)
+		len += snprintf(names + len, sizeof(names) - (size_t)len, " %s", kinds[i].name);
+	return ls_err_set(err, -EINVAL, "LOCKSTEP_GUEST=%s: there are%s", getenv("LOCKSTEP_GUEST"),
+			  names);
 }

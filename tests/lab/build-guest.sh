@@ -17,6 +17,7 @@
 #
 # LOCKSTEP_GUEST names another guest (tests/harness/kind.c), made in BUILD/lab/NAME:
 #        6.12      the kernel of Debian's backports
+#        qemu10    the first one's kernel under the QEMU of backports
 #        ppc64el   an IBM pSeries; its programs are in BUILD/ppc64el (make ppc64el)
 #        ppc64el-smt  the same under the QEMU of backports, whose TCG has cores of several threads
 #
@@ -40,6 +41,7 @@ apt= # a program before apt's own: for packages that this machine's apt does not
 sub=/$kind
 case $kind in
 6.1) sub= ;;
+qemu10) ;;
 6.12)
 	apt="$here/apt-elsewhere $build/lab/apt"
 	meta=$meta/bookworm-backports
@@ -52,7 +54,7 @@ ppc64el*)
 	programs=$build/ppc64el
 	;;
 *)
-	echo "build-guest: LOCKSTEP_GUEST=$kind: there are 6.1, 6.12, ppc64el and ppc64el-smt" >&2
+	echo "build-guest: LOCKSTEP_GUEST=$kind: there are 6.1, 6.12, qemu10, ppc64el and ppc64el-smt" >&2
 	exit 1
 	;;
 esac
@@ -68,16 +70,16 @@ lab=$(cd "$build/lab$sub" && pwd)
 . "$here/build-host.sh"
 
 # QEMU of backports, unpacked, and a program that starts it with its own data.
-newer_qemu() {
-	local part
+newer_qemu() { # PACKAGE PROGRAM
+	local part apt="$here/apt-elsewhere $build/lab/apt"
 	[ ! -x "$lab/qemu" ] || return 0
-	for part in ppc common data; do
+	for part in "$1" common data; do
 		fetch "qemu-system-$part/bookworm-backports" "$lab/qemu-$part"
 	done
 	cat >"$lab/qemu.new" <<-END
 		#!/bin/sh
 		export QEMU_MODULE_DIR=$lab/qemu-common/usr/lib/x86_64-linux-gnu/qemu
-		exec $lab/qemu-ppc/usr/bin/qemu-system-ppc64 -L $lab/qemu-data/usr/share/qemu "\$@"
+		exec $lab/qemu-$1/usr/bin/$2 -L $lab/qemu-data/usr/share/qemu -L /usr/share/seabios "\$@"
 	END
 	chmod 755 "$lab/qemu.new"
 	mv "$lab/qemu.new" "$lab/qemu"
@@ -187,7 +189,10 @@ main() {
 		[ -d "$lab/busybox" ] || fetch busybox-static:ppc64el "$lab/busybox"
 		shell=$lab/busybox/bin/busybox
 	fi
-	[ "$kind" != ppc64el-smt ] || newer_qemu
+	case $kind in
+	qemu10) newer_qemu x86 qemu-system-x86_64 ;;
+	ppc64el-smt) newer_qemu ppc qemu-system-ppc64 ;;
+	esac
 	key=$release-$(sum "$here/init" "$here/console" "$here"/fail-* "$here/race" "$here/modules" "$here/build-guest.sh" \
 		"$here/functions" "$top"/examples/hooks/* "$example" "$trap" "$shell")
 	if ! fresh "$lab/base.key" "$key"; then
