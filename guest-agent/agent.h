@@ -15,7 +15,7 @@
  *	local.c    the socket for the guest's own root               (loop thread)
  *	hooks.c, hook_*.c  the guest's programs                      (transaction thread)
  *	incli*.c   the other end of the local socket               (another process)
- *	status.c, headroom.c  what lockstep-status says              (loop thread)
+ *	status.c, headroom.c, kmsg.c  what lockstep-status says     (loop thread)
  *	auto_online.c  asks the kernel to do as the agent does       (at start)
  *	device.c, cpuhp.c, memory*.c, window*.c, doctor.c           (transaction thread)
  *	uevent.c, announced.c              (counted in the loop, compared in the transaction thread)
@@ -34,6 +34,7 @@
 #include "device.h"
 #include "expedite.h"
 #include "guard.h"
+#include "kmsg.h"
 #include "listen.h"
 #include "lock.h"
 #include "loop.h"
@@ -110,6 +111,7 @@ struct changes {
  * @guard:       what others meet who write to sysfs
  * @clients:     list
  * @subscribers: how many of them want events
+ * @kmsg:        the kernel's words
  * @scan_queued: a scan has been asked for and has not begun
  * @came_back:   writes that are back from the kernel, and keep the lock until a scan; atomic
  * @finished:    replies were given since the last round: clients may have room again
@@ -134,6 +136,7 @@ struct agent {
 	unsigned n_clients;
 	struct listener listener;
 	struct listener local;
+	struct kmsg kmsg;
 	bool scan_queued;
 	unsigned came_back;
 	bool finished;

@@ -74,8 +74,10 @@ static void op_lock(struct qmp_call *call, struct json_object *args, void *arg)
 		qmp_reply_err(call, &err);
 		return;
 	}
-	if (r == 0)
+	if (r == 0) {
+		kmsg_begin(&a->kmsg, txn_of(args));
 		agent_tell_lock(a, "held");
+	}
 	qmp_reply(call, already(r));
 }
 

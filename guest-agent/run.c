@@ -171,6 +171,7 @@ static void init_parts(struct agent *a, const struct agent_options *opt, struct 
 	pthread_mutex_init(&a->changes.lock, NULL);
 	a->sysfs = sysfs;
 	a->signal_source.fd = a->uevent_source.fd = -1;
+	kmsg_open(&a->kmsg);
 	persist_init(&a->persist, opt->state_dir, NULL);
 	lock_init(&a->lock, 0);
 	model_init(&a->model, sysfs, &a->lock);
@@ -312,6 +313,7 @@ int agent_done(struct agent *a)
 		close(a->signal_source.fd);
 	if (a->uevent_source.fd >= 0)
 		close(a->uevent_source.fd);
+	kmsg_close(&a->kmsg);
 	loop_done(&a->loop);
 	window_done(&a->window);
 	model_done(&a->model);

@@ -41,17 +41,20 @@ struct json_object *cpus_array(const struct cpus *set)
 	return a;
 }
 
-static struct json_object *lock_object(struct agent *a, uint64_t now_ms, uint64_t window_left_ms)
+static void add_lock(struct agent *a, struct json_object *o, uint64_t now_ms,
+		     uint64_t window_left_ms)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *lock = json_object_new_object();
 	struct lock_view v;
 
 	lock_look(&a->lock, now_ms, &v);
-	add_bool(o, "held", v.held);
-	add_str(o, "txn", v.txn);
-	add_int(o, "epoch", (int64_t)v.epoch);
-	add_int(o, "lease-ms", (int64_t)(v.held && !v.left_ms ? window_left_ms : v.left_ms));
-	return o;
+	add_bool(lock, "held", v.held);
+	add_str(lock, "txn", v.txn);
+	add_int(lock, "epoch", (int64_t)v.epoch);
+	add_int(lock, "lease-ms", (int64_t)(v.held && !v.left_ms ? window_left_ms : v.left_ms));
+	json_object_object_add(o, "lock", lock);
+	if (v.held && kmsg_read(&a->kmsg, v.txn)[0])
+		add_str(o, "kernel-says", a->kmsg.says);
 }
 
 static struct json_object *window_object(const struct window_view *v)
@@ -180,7 +183,7 @@ struct json_object *status_object(struct agent *a)
 	add_str(o, "guard", guard_mode_name(a->guard.mode));
 	add_int(o, "guard-held", guard_held_now(&a->guard));
 	add_str(o, "expedite", expedite_state(&a->expedite));
-	json_object_object_add(o, "lock", lock_object(a, now_ms, window.left_ms));
+	add_lock(a, o, now_ms, window.left_ms);
 	json_object_object_add(o, "window", window_object(&window));
 	if (add_devices(a, o))
 		agent_scan(a);

@@ -113,16 +113,31 @@ static bool pends(const struct engine *e)
 	return (e->undone || e->visit.silent_ms) && !e->visit.replied.code;
 }
 
+/* Behind our own, which may be cut for it: the words of whom the error is about. */
+static void add_words(const struct txn *t, struct ls_err *err)
+{
+	struct ls_err ours = *err;
+
+	if (t->guest_says[0])
+		ls_err_set(err, ours.code, "%.*s; the guest's kernel says: %s",
+			   (int)(sizeof(err->text) - sizeof(t->guest_says) - 24), ours.text,
+			   t->guest_says);
+}
+
 bool end_row_failed(struct engine *e, const struct ls_err *err)
 {
 	struct txn *t = e->t;
+	struct ls_err said = *err;
 
 	if (e->visit.hold)
 		return end_hold_failed(e, e->visit.row, err);
 	act_tell(e, TELL_ROW_FAILED, engine_row(e)->name, err->text);
 	if (t->crossed)
 		return retry_forward(e, err);
-	return t->walk.rollback ? stuck(e, err) : turn_round(e, err);
+	if (t->walk.rollback)
+		return stuck(e, err);
+	add_words(t, &said);
+	return turn_round(e, &said);
 }
 
 bool end_hold_failed(struct engine *e, int row, const struct ls_err *err)

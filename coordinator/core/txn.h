@@ -132,6 +132,7 @@ struct table;
  * @loaded:   from a record: its holds may still be held
  * @end:      END_NONE until the outcome is known; holds may still be held then
  * @reason:   in words, for every end but END_DONE
+ * @guest_says: the guest's kernel's own words for a refusal; empty: none; not on record
  * @backing:  of OP_MEMORY: what a DIMM that it makes is made of; empty: plain memory
  * @mig:      NULL unless OP_MIGRATE
  */
@@ -149,6 +150,7 @@ struct txn {
 	bool best_effort, partial, crossed, loaded;
 	enum txn_end end;
 	struct ls_err reason;
+	char guest_says[LS_WORDS_BYTES];
 	char backing[BACKING_TEXT_BYTES];
 	struct txn_migrate *mig;
 };

@@ -5,6 +5,7 @@
 #include "engine_private.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* ---- which row, and what is to do in it ------------------------------- */
 
@@ -376,9 +377,17 @@ static bool alive(struct engine *e, const struct view *v)
 	return false;
 }
 
+/* While something is taken from it; on the way back they would be about something else. */
+static void note_words(struct engine *e, const struct vm *vm)
+{
+	if (vm->kernel_says[0] && !e->t->walk.rollback && !strcmp(vm->lock_txn, e->t->id))
+		memcpy(e->t->guest_says, vm->kernel_says, sizeof(e->t->guest_says));
+}
+
 void visit_judge(struct engine *e, const struct view *v)
 {
 	e->blind = 0;
+	note_words(e, &v->vm[SIDE_SRC]);
 	e->guest_gone = v->vm[e->t->crossed ? SIDE_DST : SIDE_SRC].run == VM_GONE;
 	if (e->t->end != END_NONE) {
 		hold_release(e);

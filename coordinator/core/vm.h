@@ -189,6 +189,7 @@ enum {
  * @booting:     it was reset, and its agent has not answered since
  * @guard:       whom the agent keeps from sysfs: "hold" ... "advisory"; empty: not known
  * @lock_txn:    who holds the hotplug lock; @window_txn: whose window is open
+ * @kernel_says: what its kernel printed about what it did not give up to @lock_txn
  * @epoch:       highest seen by the agent
  * @lease_ms:    left of the lock's or the window's lease
  * @forced:      CPUs that the window has forced, by guest number
@@ -226,6 +227,7 @@ struct vm {
 	bool booting;
 	char guard[LS_NAME_BYTES];
 	char lock_txn[LS_TXN_BYTES];
+	char kernel_says[LS_WORDS_BYTES];
 	char window_txn[LS_TXN_BYTES];
 	bool restore_pending;
 	uint64_t epoch;

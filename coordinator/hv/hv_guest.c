@@ -120,6 +120,15 @@ static void read_boot(struct hv *hv, const char *id)
 	snprintf(hv->boot_id, sizeof(hv->boot_id), "%s", id);
 }
 
+/* It goes into reasons and records, and comes from a guest: printable, and one line. */
+static void copy_words(char *ret_text, size_t len, const char *words)
+{
+	snprintf(ret_text, len, "%s", words);
+	for (char *c = ret_text; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
 void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm)
 {
 	struct json_object *lock = qmp_get_obj(value, "lock");
@@ -129,6 +138,7 @@ void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm)
 		if (qmp_get_bool(lock, "held", false))
 			hv_copy_txn(vm->lock_txn, qmp_get_str(lock, "txn", ""));
 	}
+	copy_words(vm->kernel_says, sizeof(vm->kernel_says), qmp_get_str(value, "kernel-says", ""));
 	read_boot(hv, qmp_get_str(value, "boot-id", ""));
 	snprintf(vm->guard, sizeof(vm->guard), "%s", qmp_get_str(value, "guard", ""));
 	read_window(qmp_get_obj(value, "window"), vm);

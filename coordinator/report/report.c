@@ -86,6 +86,8 @@ struct json_object *report_ended(const char *guest, const struct txn *t)
 		     : t->reason.text[0] ? t->reason.text
 					 : "what stopped it is not on record");
 	json_add_num(o, "exit", (uint64_t)exit_of_end(t->end));
+	if (t->guest_says[0])
+		json_add_str(o, "guest-says", t->guest_says);
 	json_object_object_add(o, "guest-seen", json_object_new_boolean(txn_guest_seen(t)));
 	if (t->op != OP_MIGRATE)
 		json_object_object_add(o, "items", items(t));

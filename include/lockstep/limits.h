@@ -12,6 +12,7 @@
 #define LS_BLOCKS_MAX	   65536 /* memory blocks named in one request or reply */
 #define LS_NAME_BYTES	   64	 /* QEMU ids, guest names, with the final NUL */
 #define LS_TXN_BYTES	   40	 /* a transaction's id, with the final NUL */
+#define LS_WORDS_BYTES	   128	 /* of what the guest's kernel printed, with the final NUL */
 #define LS_PATH_BYTES	   108	 /* a unix socket's path, with the final NUL: sun_path */
 
 /*

@@ -95,6 +95,7 @@
 	F("lock", QMP_OBJECT, 0, 0, 0, 0, "a LOCK object") \
 	F("window", QMP_OBJECT, 0, 0, 0, 0, "a WINDOW object") \
 	F("cpus", QMP_OBJECTS, 0, 0, 0, LS_CPUS_MAX, "CPU objects, one for each CPU device") \
+	F("kernel-says", QMP_STRING, 1, 1, LS_WORDS_BYTES - 1, 0, "while the lock is held: what the kernel has printed, since it was taken, about a CPU or memory that it did not give up; absent: nothing, or its log may not be read") \
 	F("memory", QMP_OBJECT, 1, 0, 0, 0, "a MEMORY object; absent if the kernel has no memory blocks")
 
 #define LS_WIRE_ARGS_SUBSCRIBE(F)

@@ -144,6 +144,7 @@ struct w_seams {
  * @no_hints:    nobody tells the coordinator that something happened; @hint_ms: so much later
  * @silent_from, @silent_until: per side, time in which QEMU answers nobody
  * @agent:       kind of it; @old_agent: of a release that tells less
+ * @kernel_says: what the guest's kernel has printed of what it does not give up; NULL: nothing
  *
  * Those that strike once, at the action that is carried out next:
  * @crash_now:   the coordinator is gone after it
@@ -173,6 +174,7 @@ struct world {
 	enum verb fail_verb[2];
 	enum w_mood mood;
 	unsigned broken;
+	const char *kernel_says;
 	bool best_effort;
 	uint64_t lazy;
 	bool crash_now, write_now;

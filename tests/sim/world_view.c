@@ -86,6 +86,8 @@ static void see_guest(const struct world *w, const struct w_qemu *q, struct vm *
 		return;
 	strcpy(vm->lock_txn, q->lock);
 	strcpy(vm->window_txn, q->window);
+	if (w->kernel_says)
+		strcpy(vm->kernel_says, w->kernel_says);
 	vm->block_bytes = W_BLOCK;
 	vm->headroom_known = w->agent == AGENT_LOCKSTEP && !w->old_agent;
 	vm->headroom = vm->headroom_known ? W_HEADROOM : 0;

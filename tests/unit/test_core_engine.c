@@ -220,6 +220,28 @@ static void test_when_the_guest_refuses_then_online_again(void **state)
 	world_free(w);
 }
 
+/* Its kernel has printed why: that is told with it. */
+static void test_when_the_kernel_said_why_then_it_is_told(void **state)
+{
+	const char *words = "CPU 3 has 13 vectors, 2 available. Cannot disable CPU";
+
+	(void)state;
+	for (int ours = 0; ours <= 1; ours++) {
+		const struct scenario *s = &scenarios[UNPLUG_CPUS];
+		struct world *w = world_with(s);
+
+		w->mood = GUEST_REFUSES;
+		if (ours)
+			w->kernel_says = words;
+		world_wish(w, s);
+		wait_for(w, "end: undone");
+		assert_string_equal(w->t->guest_says, ours ? words : "");
+		assert_int_equal(strstr(w->t->reason.text, words) != NULL, ours);
+		assert_non_null(strstr(w->t->reason.text, "refused to give up"));
+		world_free(w);
+	}
+}
+
 /* Every verb of every table fails in turn: forward rows before a pivot, and the holds. */
 static void test_when_any_row_fails_then_all_is_as_before(void **state)
 {
@@ -534,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_when_going_up_fails_then_taken_back),
 		cmocka_unit_test(test_when_cpus_do_not_come_online_then_each_is_as_before),
 		cmocka_unit_test(test_when_the_guest_refuses_then_online_again),
+		cmocka_unit_test(test_when_the_kernel_said_why_then_it_is_told),
 		cmocka_unit_test(test_when_any_row_fails_then_all_is_as_before),
 		cmocka_unit_test(test_when_any_undo_fails_then_stuck_and_nothing_held),
 		cmocka_unit_test(test_when_stuck_then_taken_up_either_way),

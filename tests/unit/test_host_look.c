@@ -73,6 +73,17 @@ static void test_when_looked_at_again_then_fixed_facts_are_not_asked(void **stat
 	assert_int_equal(fake.seen.cpus[1].number, 4);
 }
 
+/* They go into reasons, records and terminals: a line of printable characters, cut. */
+static void test_when_the_kernels_words_are_hostile_then_made_harmless(void **state)
+{
+	(void)state;
+	fake.says = FAKE_SAYS("1", "b", "x86_64", FAKE_CPU(0, 0, true, true),
+			      ",\"kernel-says\":\"a\\nkey \\u001b[2J \\u00e9\"");
+	fake_look();
+	assert_true(fake.seen.agent_answers);
+	assert_string_equal(fake.seen.kernel_says, "a?key ?[2J ??");
+}
+
 #define CPU0(more)                                                                                 \
 	"{\"cpu\":0,\"slot\":0,\"present\":true,\"device\":true,\"kernel\":true,"                  \
 	"\"fixed\":true" more "}"
@@ -213,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FAKE_TEST(test_when_a_pseries_then_each_core_has_its_threads),
 		FAKE_TEST(test_when_looked_at_again_then_fixed_facts_are_not_asked),
+		FAKE_TEST(test_when_the_kernels_words_are_hostile_then_made_harmless),
 		FAKE_TEST(test_when_agent_is_of_another_age_then_what_is_known_counts),
 		FAKE_TEST(test_when_agent_says_too_little_then_not_believed_and_said),
 		FAKE_TEST(test_when_stopped_in_a_look_then_the_agent_is_not_waited_for),
