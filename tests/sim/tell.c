@@ -78,8 +78,6 @@ static void put_wish(struct text *t, const struct life *l)
 	const struct wish *wish = &l->wish;
 
 	put(t, "%s", ops[l->op].name);
-	if (l->op == OP_MOVE)
-		return;
 	if (life_has(l, WAY_SLOTS) || l->op == OP_ON || l->op == OP_OFF)
 		put_which(t, &wish->which);
 	else if (life_has(l, WAY_NODE))
@@ -89,7 +87,7 @@ static void put_wish(struct text *t, const struct life *l)
 	else if (life_has(l, WAY_DIMM) || life_has(l, WAY_DEVICE))
 		put(t, ": %s %u MiB", wish->device[0] ? wish->device : "a new DIMM of",
 		    mib(wish->device_bytes));
-	else
+	else if (l->op != OP_MOVE)
 		put(t, " to %u MiB", mib(wish->bytes));
 	for (unsigned way = 0; way < WAYS; way++)
 		if (way != WAY_LESSER && life_has(l, (enum way)way))

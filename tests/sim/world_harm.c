@@ -291,8 +291,6 @@ static void cpu_goes_stale(struct world *w, const struct item *it)
 {
 	struct w_cpu *c = &w->qemu[SIDE_SRC].cpus[it->slot];
 
-	if (c->busy) /* under the device's lock: he waits for that */
-		return;
 	if (w->t->op == OP_VCPUS && it->goal && !c->plugged)
 		world_has_cpu(w, (unsigned)it->slot);
 	else if (w->t->op == OP_VCPUS && !it->goal)
@@ -341,13 +339,16 @@ void world_goes_stale(struct world *w, unsigned pick)
 {
 	const struct item *it = &w->t->items[pick % w->t->n];
 	struct w_qemu *q = &w->qemu[SIDE_SRC], was = *q;
+	int cpu = w->t->op == OP_MIGRATE ? 2 : it->slot;
 
 	if (w->t->op == OP_MEMORY)
 		mem_goes_stale(w, it, pick / w->t->n);
 	else if (w->t->op == OP_BALLOON)
 		q->balloon = q->balloon_goal = (1 + pick % 4) * W_BLOCK;
+	else if (q->cpus[cpu].busy) /* under the device's lock: he waits for that */
+		return;
 	else if (w->t->op == OP_MIGRATE)
-		write_online(&q->cpus[2], pick % 2);
+		write_online(&q->cpus[cpu], pick % 2);
 	else
 		cpu_goes_stale(w, it);
 	carry_over(&w->before[SIDE_SRC], &was, q);
