@@ -21,7 +21,7 @@
 
 #define W_CPUS	   8
 #define W_MEMS	   6
-#define W_LATER	   64
+#define W_LATER	   512 /* many are hints that come late */
 #define W_MIB	   (UINT64_C(1) << 20)
 #define W_BLOCK	   (128 * W_MIB)
 #define W_BOOT	   (512 * W_MIB)

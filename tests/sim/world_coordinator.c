@@ -223,8 +223,8 @@ static void do_ask(struct world *w, const struct action *a)
 		fault = REPLY_ERROR;
 	w->reply_now = REPLY_GOOD;
 	heard = fault != REPLY_ERROR && fault != REPLY_FALSE_OK && fault != REPLY_DROPPED;
-	if (!heard || (silent && fault == REPLY_LATE)) /* not tried again in time */
-		w->kept_a_hold |= w->t->end != END_NONE;
+	if (!heard || (silent && (fault == REPLY_LATE || fault == REPLY_FALSE_ERROR)))
+		w->kept_a_hold |= w->t->end != END_NONE; /* not tried again, or not in time */
 	if (silent)
 		ls_err_set(&l.err, -ETIMEDOUT, "%s: no answer", verb_name(a->verb));
 	else if (heard)
