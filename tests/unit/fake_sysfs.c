@@ -268,6 +268,9 @@ static int fake_write(void *ctx, const char *path, const char *value)
 
 	pthread_mutex_lock(&f->lock);
 	hangs = !strcmp(f->hang, path);
+	f->hanging |= hangs;
+	if (hangs)
+		pthread_cond_broadcast(&f->came);
 	pthread_mutex_unlock(&f->lock);
 	r = hangs ? hang(f) : 0;
 	ls_guard(&f->lock);
@@ -307,6 +310,7 @@ void fake_init(struct fake *f, int cpus, int online, int blocks)
 
 	memset(f, 0, sizeof(*f));
 	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->came, NULL);
 	if (pipe2(f->pipe, O_CLOEXEC) < 0)
 		abort();
 	for (i = 0; i < cpus; i++)
@@ -379,10 +383,18 @@ void fake_user_next(struct fake *f, const char *path, const char *value)
 	f->after_value = value;
 }
 
+void fake_await_hang(struct fake *f)
+{
+	ls_guard(&f->lock);
+	while (!f->hanging)
+		pthread_cond_wait(&f->came, &f->lock);
+}
+
 void fake_release(struct fake *f)
 {
 	pthread_mutex_lock(&f->lock);
 	f->hang[0] = '\0';
+	f->hanging = false;
 	pthread_mutex_unlock(&f->lock);
 	if (write(f->pipe[1], "", 1) != 1)
 		abort();

@@ -75,6 +75,7 @@ struct fake_write {
  * @core_step: 0: x86. A pSeries: cores have numbers that far apart, and there is a
  *            folder of every CPU that could be
  * @hang:     a write to this path waits in the kernel for fake_release()
+ * @hanging:  one does; @came: to be waited for
  * @pipe:     where it waits: a signal ends that
  * @after_read: once this file has been read a user writes @after_value to it
  */
@@ -92,6 +93,8 @@ struct fake {
 	char blind[SYSFS_PATH_BYTES];
 	int blind_how;
 	char hang[SYSFS_PATH_BYTES];
+	bool hanging;
+	pthread_cond_t came;
 	bool bypass;
 	int core_step;
 	bool hang_deaf;
@@ -135,6 +138,8 @@ int fake_user(struct fake *f, const char *path, const char *value);
 void fake_user_next(struct fake *f, const char *path, const char *value);
 /* From now on a file or directory cannot be read, with this -errno; "": all can. */
 void fake_blind(struct fake *f, const char *path, int how);
+/* Until a write hangs. */
+void fake_await_hang(struct fake *f);
 /* Let a hanging write go on. */
 void fake_release(struct fake *f);
 /* How many writes of this value went to this path; NULL: any. */

@@ -315,6 +315,7 @@ static void *user_meanwhile(void *arg)
 	struct guest *g = arg;
 	int tries = 500;
 
+	fake_await_hang(&g->kernel);
 	kernel_is_nearly_done(&g->kernel);
 	fake_user(&g->kernel, "devices/system/cpu/cpu1/online", "0");
 	announced_add(&g->model.announced, 1);
