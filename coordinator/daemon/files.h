@@ -5,7 +5,10 @@
 #ifndef COORDINATOR_FILES_H
 #define COORDINATOR_FILES_H
 
-/* A guest's: monitor, agent, claim, its process; and the pipe of a hook, or what a recovery is seen by. */
+/*
+ * A guest takes: monitor, agent, claim, its process; and the pipe of a hook, or that by which
+ * a recovery is seen.
+ */
 #define FILES_A_GUEST 5
 
 /* The journal, metrics and who reads them, timers, signals, the log. */

@@ -119,10 +119,12 @@ void lane_idle(struct lane *l)
 	if (l->state == LANE_BUSY)
 		l->state = LANE_READY;
 	lane_publish(l);
-	if (l->lost)
+	if (l->lost) {
 		lane_lost_now(l);
-	else
-		next(l);
+		return;
+	}
+	next(l);
+	lane_refresh_if_hinted(l);
 }
 
 static void job_over(struct lane *l)

@@ -136,7 +136,7 @@ static void ready(struct lane *l)
 	log_about(LOG_INFO, &about, "ready");
 	if (l->ops.ready)
 		l->ops.ready(l->ops.arg, l, l->left);
-	if (lane_unplugs_expect(l))
+	if (lane_unplugs_expect(l) || l->hinted)
 		lane_refresh(l);
 	l->left = LANE_LEFT_NOTHING;
 	lane_publish(l);
@@ -218,6 +218,7 @@ static void on_refreshed(void *arg)
 	}
 	lane_unplugs_seen(l);
 	lane_publish(l);
+	lane_refresh_if_hinted(l);
 }
 
 static int on_refresh(sd_event_source *s, uint64_t now, void *arg)
@@ -233,10 +234,18 @@ static int on_refresh(sd_event_source *s, uint64_t now, void *arg)
 	return 0;
 }
 
+/* A look that is out may have asked before that happened of which the hint is. */
 void lane_refresh(struct lane *l)
 {
 	if (l->state == LANE_READY && !l->looking && !l->retry)
 		set_timer(l, HINT_MS, on_refresh);
+	l->hinted = l->looking || l->state == LANE_BUSY;
+}
+
+void lane_refresh_if_hinted(struct lane *l)
+{
+	if (l->hinted)
+		lane_refresh(l);
 }
 
 static void on_hint(void *arg, const char *what)
@@ -303,7 +312,7 @@ static void attempt(struct lane *l)
 
 	l->retry = sd_event_source_disable_unref(l->retry);
 	l->state = LANE_AWAY;
-	l->lost = false;
+	l->lost = l->hinted = false;
 	lane_run_free(l);
 	l->claim = claim_drop(l->claim);
 	if (claim_take(l->loop, l->guest.qmp, "lockstepd", &err, &l->claim) < 0) {

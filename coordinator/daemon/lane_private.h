@@ -51,6 +51,7 @@ struct receipt {
  * @running:  of LANE_BUSY; @queue: in order, @queued of them
  * @lost:     the monitor went while it was busy
  * @looking:  a look of the lane's own is out
+ * @hinted:   something has happened since it began, or since a request did
  * @closed:   takes no more requests; @left: what was found since it was last ready
  * @doctor:   is at work, for @doctor_arg, as @doctor_how says; @findings so far
  * @unplugs:  pending, @n_unplugs of them
@@ -71,7 +72,7 @@ struct lane {
 	uint64_t seen_ms;
 	struct job *running, *queue;
 	unsigned queued;
-	bool lost, looking, closed;
+	bool lost, looking, hinted, closed;
 	enum lane_left left;
 	struct receipt *receipts;
 	lane_doctor_fn doctor;
@@ -101,7 +102,8 @@ void lane_idle(struct lane *l); /* nothing runs any more: the next one, or away 
 
 /* lane_life.c */
 void lane_lost_now(struct lane *l);
-void lane_refresh(struct lane *l); /* look again, soon, unless somebody does anyway */
+void lane_refresh(struct lane *l); /* look again, soon; or when what looks now is over */
+void lane_refresh_if_hinted(struct lane *l);
 
 /* The agent is to answer before a wish is planned: true if there is another look for it. */
 bool lane_awaits_agent(struct lane *l);

@@ -40,6 +40,24 @@ static void test_when_the_guest_gives_late_then_told(void **state)
 	assert_int_equal(fake.pending, 0);
 }
 
+/* What looks already may have asked before; and the look of a request that is refused did. */
+static void test_when_it_happens_during_a_look_then_looked_at_again(void **state)
+{
+	(void)state;
+	fake_make_ready();
+	fake.ops.hint(fake.ops.arg, "DEVICE_DELETED");
+	fake_await_look();
+	fake.ops.hint(fake.ops.arg, "DEVICE_DELETED");
+	fake_look();
+	fake_await_look();
+	fake_look();
+	fake_begin(1, 3);
+	fake.ops.hint(fake.ops.arg, "DEVICE_DELETED");
+	fake_end(END_DONE);
+	fake_look();
+	fake_await_look();
+}
+
 /* A DIMM went while nobody was there: its memory is in QEMU, and goes by the lane's own request. */
 static void test_when_a_dimm_has_gone_late_then_its_memory_goes_too(void **state)
 {
@@ -147,6 +165,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		LANE_TEST(test_when_the_guest_gives_late_then_told),
+		LANE_TEST(test_when_it_happens_during_a_look_then_looked_at_again),
 		LANE_TEST(test_when_a_dimm_has_gone_late_then_its_memory_goes_too),
 		LANE_TEST(test_when_connected_anew_then_still_pending_until_forgotten),
 		LANE_TEST(test_when_the_doctor_is_in_then_requests_wait),
