@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 void end_finish(struct engine *e, enum txn_end end, const struct ls_err *err)
 {
@@ -116,12 +117,13 @@ static bool pends(const struct engine *e)
 /* Behind our own, which may be cut for it: the words of whom the error is about. */
 static void add_words(const struct txn *t, struct ls_err *err)
 {
+	static const char between[] = "; the guest's kernel says: ";
 	struct ls_err ours = *err;
+	size_t words = strlen(between) + strlen(t->guest_says);
 
 	if (t->guest_says[0])
-		ls_err_set(err, ours.code, "%.*s; the guest's kernel says: %s",
-			   (int)(sizeof(err->text) - sizeof(t->guest_says) - 24), ours.text,
-			   t->guest_says);
+		ls_err_set(err, ours.code, "%.*s%s%s", (int)(sizeof(err->text) - 1 - words),
+			   ours.text, between, t->guest_says);
 }
 
 bool end_row_failed(struct engine *e, const struct ls_err *err)
