@@ -47,10 +47,13 @@ static unsigned may_of(enum txn_end end)
 	return may[end];
 }
 
-/* Two faults at once may lead to what neither would alone: then to be stuck is an end. */
+/*
+ * Two faults at once may lead to what neither would alone: then to be stuck is an end. What
+ * the guest owes from before, and may give in the middle, counts as one.
+ */
 static unsigned allowed(const struct life *l)
 {
-	unsigned may = life_has(l, WAY_STALE) ? MAY_UNDO : 0, bad = may != 0;
+	unsigned may = life_has(l, WAY_STALE) ? MAY_UNDO : 0, bad = (may != 0) + l->owed;
 
 	for (unsigned i = 0; i < l->n_strikes; i++) {
 		if (!l->strikes[i].struck)

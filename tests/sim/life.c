@@ -41,7 +41,7 @@ static void on_said(struct world *w, bool coordinator, const char *line)
 	story_said(l->story, w->now_ms, coordinator, line);
 }
 
-static const struct w_seams seams = { takes, on_action, on_said };
+static const struct w_seams seams = { takes, on_action, on_said, NULL };
 
 /* ---- drawing --------------------------------------------------------------------- */
 

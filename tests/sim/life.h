@@ -173,6 +173,7 @@ struct least cover_print(void);
  * @plan: draws what is wanted and what goes wrong; @time: how long everything takes
  * @pace: percent of the usual time that everything takes in this world
  * @ways: bit by way
+ * @owed: the transaction before this one has ended pending
  * @ends: how many transactions ended in each; [END_NONE]: refused by the planner
  */
 struct life {
@@ -186,7 +187,7 @@ struct life {
 	unsigned ways;
 	struct strike strikes[STRIKES_MAX];
 	unsigned n_strikes;
-	bool full_disk, reset;
+	bool full_disk, reset, owed;
 	unsigned crashes;
 	enum txn_end end;
 	unsigned ends[END_COUNT];

@@ -186,7 +186,7 @@ static void another_first(struct life *l)
 	if (begin_before(l) == 0) {
 		if (draw_chance(&l->plan, 50))
 			world_cancel(l->w, draw_below(&l->plan, 600));
-		world_run(l->w);
+		l->owed = world_run(l->w) == END_PENDING;
 	}
 	l->w->best_effort = life_has(l, WAY_EFFORT);
 	l->n_strikes = strikes;
@@ -196,6 +196,7 @@ int ways_wish(struct life *l, struct ls_err *err)
 {
 	int r;
 
+	l->owed = false;
 	if (life_has(l, WAY_QUEUED))
 		another_first(l);
 	r = ops[l->op].wish(l, err);

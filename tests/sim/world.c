@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS_MAX 20000 /* of one transaction: more is a loop */
+#define STEPS_MAX 40000 /* of one transaction: more is a loop; a lazy guest looks every 8 ms */
 #define TIME_MAX  1800000
 #define STILL_MS  50 /* between two looks at whether a guest goes on */
 
@@ -43,6 +43,19 @@ void world_happens(struct world *w, const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	w->seams->said(w, false, line);
+}
+
+void world_says(struct world *w, enum side side, const char *fmt, ...)
+{
+	char event[80];
+	va_list ap;
+
+	if (!w->seams || !w->seams->event)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(event, sizeof(event), fmt, ap);
+	va_end(ap);
+	w->seams->event(w, side, event);
 }
 
 void world_fail(const struct world *w, const char *fmt, ...)

@@ -74,6 +74,7 @@ struct w_qemu {
 	char lock[LS_TXN_BYTES], window[LS_TXN_BYTES];
 	uint64_t lock_until, window_until;
 	bool forced[W_CPUS];
+	bool gives; /* its kernel has a device in hand that it gives: the next one waits */
 	uint64_t boots_until;
 	unsigned boots;
 };
@@ -118,11 +119,13 @@ struct later {
  * @ms:     how long something takes this time that usually takes @usual_ms
  * @action: the engine wants this done; faults that wait for it strike now
  * @said:   a line of the story; @coordinator: of the coordinator, else of the world
+ * @event:  one of a QEMU's events, in short ("CPU 2: ACPI_DEVICE_OST 3 132"); may be NULL
  */
 struct w_seams {
 	uint64_t (*ms)(struct world *w, uint64_t usual_ms);
 	void (*action)(struct world *w, const struct action *a);
 	void (*said)(struct world *w, bool coordinator, const char *line);
+	void (*event)(struct world *w, enum side side, const char *event);
 };
 
 /**
@@ -141,6 +144,7 @@ struct w_seams {
  * @best_effort: of the transactions that are planned
  * @lazy:        the guest never follows a virtio-mem request, or a balloon, beyond this many
  *               bytes; 0 it does
+ * @dimms_offline: a guest that has booted has its DIMMs offline, as Linux 6.1; else online, as 6.12
  * @no_hints:    nobody tells the coordinator that something happened; @hint_ms: so much later
  * @silent_from, @silent_until: per side, time in which QEMU answers nobody
  * @agent:       kind of it; @old_agent: of a release that tells less
@@ -177,6 +181,7 @@ struct world {
 	const char *kernel_says;
 	bool best_effort;
 	uint64_t lazy;
+	bool dimms_offline;
 	bool crash_now, write_now;
 	enum w_reply reply_now;
 	uint64_t look_ms, hint_ms, deadline_ms, gate_ms;
@@ -255,6 +260,10 @@ void world_check_old_is_there(struct world *w);
 /* What the coordinator does, and in a simulation what happens around it; both by lines. */
 void world_say(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void world_happens(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A QEMU sends an event. The coordinator takes any for a hint (world_changed()). */
+void world_says(struct world *w, enum side side, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* A rule does not hold: the run ends here. */
 _Noreturn void world_fail(const struct world *w, const char *fmt, ...)
@@ -346,6 +355,7 @@ void world_changed(struct world *w);
 int world_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
 int world_guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level);
 bool world_guest_helps_itself(const struct world *w);
+bool world_needs_lock(enum verb verb); /* of the agent's verbs */
 void guest_drops_window(struct w_qemu *q);
 int migration_ask(struct world *w, enum verb verb, enum side side);
 void guest_follows_balloon(struct world *w, const struct later *l);

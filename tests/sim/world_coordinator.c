@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS	  2 /* from the request to the moment that is seen */
-#define ANSWER_MS 3 /* from there to the one who asked */
-#define REPLY_MS  10
-#define DISK_MS	  4
-#define LATE_MS	  60000
+#define LOOK_MS	   2 /* from the request to the moment that is seen */
+#define ANSWER_MS  3 /* from there to the one who asked */
+#define REPLY_MS   10
+#define DISK_MS	   4
+#define LATE_MS	   60000
+#define CHANNEL_MS 100	 /* between two looks whether an agent reads its channel */
+#define UNREAD_MS  20000 /* until nobody waits for that any more */
 
 /* ---- events to the engine ---------------------------------------------- */
 
@@ -210,6 +212,33 @@ static int carry_out(struct world *w, const struct action *a, struct ls_err *err
 	return first;
 }
 
+/* To an agent that is away: it lies in the channel until the next one reads it. */
+static bool is_unread(const struct world *w, const struct action *a)
+{
+	const struct w_qemu *q = &w->qemu[whom(w, a)];
+
+	return world_needs_lock(a->verb) && w->agent == AGENT_LOCKSTEP && q->run == VM_RUNNING &&
+	       !q->agent_up;
+}
+
+/* Who comes has no lock for it. */
+static void on_channel(struct world *w, const struct later *l)
+{
+	struct later reply = *l;
+
+	if (!w->qemu[l->side].agent_up && w->now_ms < l->level) {
+		world_later(w, CHANNEL_MS, *l);
+		return;
+	}
+	reply.fn = on_reply;
+	reply.level = 0;
+	if (w->qemu[l->side].agent_up)
+		ls_err_set(&reply.err, -EPERM, "the lock is not held");
+	else
+		ls_err_set(&reply.err, -ETIMEDOUT, "no answer");
+	world_later(w, REPLY_MS, reply);
+}
+
 static void do_ask(struct world *w, const struct action *a)
 {
 	struct later l = { .fn = on_reply, .coordinator = true, .line = true, .req = a->req };
@@ -225,10 +254,15 @@ static void do_ask(struct world *w, const struct action *a)
 	heard = fault != REPLY_ERROR && fault != REPLY_FALSE_OK && fault != REPLY_DROPPED;
 	if (!heard || (silent && (fault == REPLY_LATE || fault == REPLY_FALSE_ERROR)))
 		w->kept_a_hold |= w->t->end != END_NONE; /* not tried again, or not in time */
-	if (silent)
+	if (heard && is_unread(w, a)) {
+		l.fn = on_channel;
+		l.side = (int)whom(w, a);
+		l.level = w->now_ms + UNREAD_MS;
+	} else if (silent) {
 		ls_err_set(&l.err, -ETIMEDOUT, "%s: no answer", verb_name(a->verb));
-	else if (heard)
+	} else if (heard) {
 		carry_out(w, a, &l.err, &l.level);
+	}
 	if (fault == REPLY_ERROR || fault == REPLY_FALSE_ERROR)
 		ls_err_set(&l.err, -EIO, "%s: it was made to fail", verb_name(a->verb));
 	if (fault == REPLY_LOST || fault == REPLY_DROPPED)

@@ -54,8 +54,8 @@ static int cpu_switch(struct world *w, enum side side, unsigned slot, bool on)
 		return -EIO;
 	if (!on && c->fixed)
 		return -EPERM;
-	if (c->busy && c->goal == on)
-		return 0;
+	if (c->busy ? c->goal == on : c->device == on && c->kernel == on)
+		return 0; /* by somebody, or so already */
 	c->busy = true;
 	c->goal = on;
 	world_later(w, ONLINE_MS + slot,
@@ -144,6 +144,7 @@ void guest_takes_virtio_mem(struct world *w, const struct later *l)
 		if (world_guest_helps_itself(w))
 			m->online = m->present;
 		world_happens(w, "the guest takes %s to %llu MiB", m->id, m->size / W_MIB + 0ULL);
+		world_says(w, (enum side)l->side, "MEMORY_DEVICE_SIZE_CHANGE");
 		world_changed(w);
 	} else if (m->size > m->requested && !(w->lazy && m->size <= w->lazy)) {
 		m->size -= W_BLOCK;
@@ -151,6 +152,7 @@ void guest_takes_virtio_mem(struct world *w, const struct later *l)
 		m->online = m->online < m->present ? m->online : m->present;
 		world_happens(w, "the guest gives %s down to %llu MiB", m->id,
 			      m->size / W_MIB + 0ULL);
+		world_says(w, (enum side)l->side, "MEMORY_DEVICE_SIZE_CHANGE");
 		world_changed(w);
 	} else if (m->size == m->requested) {
 		return;
@@ -170,6 +172,7 @@ void guest_follows_balloon(struct world *w, const struct later *l)
 		return;
 	q->balloon += q->balloon < q->balloon_goal ? W_BLOCK : -W_BLOCK;
 	world_happens(w, "the balloon leaves %llu MiB", q->balloon / W_MIB + 0ULL);
+	world_says(w, (enum side)l->side, "BALLOON_CHANGE");
 	world_changed(w);
 	world_later(w, BLOCK_MS, *l);
 }
@@ -228,6 +231,12 @@ static bool is_hold(enum verb verb)
 {
 	return verb == VERB_GUEST_LOCK || verb == VERB_GUEST_UNLOCK || verb == VERB_WINDOW_OPEN ||
 	       verb == VERB_WINDOW_CLOSE;
+}
+
+bool world_needs_lock(enum verb verb)
+{
+	return verb == VERB_CPU_ONLINE || verb == VERB_CPU_OFFLINE || verb == VERB_MEM_ONLINE ||
+	       verb == VERB_MEM_OFFLINE;
 }
 
 int world_guest_ask(struct world *w, enum verb verb, enum side side, unsigned item, uint64_t level)

@@ -35,7 +35,7 @@ static void boot_cpus(struct w_cpu *cpus)
 	}
 }
 
-static void boot_mems(struct w_mem *mems)
+static void boot_mems(const struct world *w, struct w_mem *mems)
 {
 	for (unsigned i = 0; i < W_MEMS; i++) {
 		struct w_mem *m = &mems[i];
@@ -44,7 +44,8 @@ static void boot_mems(struct w_mem *mems)
 		m->asked++;
 		if (m->kind == VM_VIRTIO_MEM)
 			m->size = 0;
-		m->present = m->online = m->plugged ? m->size : 0;
+		m->present = m->plugged ? m->size : 0;
+		m->online = m->kind == VM_DIMM && w->dimms_offline ? 0 : m->present;
 	}
 }
 
@@ -62,6 +63,7 @@ static void grows_again(struct world *w, const struct later *l)
 	m->present += W_BLOCK;
 	m->online = m->present;
 	world_happens(w, "the guest takes %s to %llu MiB", m->id, m->size / W_MIB + 0ULL);
+	world_says(w, (enum side)l->side, "MEMORY_DEVICE_SIZE_CHANGE");
 	world_changed(w);
 	world_later(w, GROW_MS, *l);
 }
@@ -77,13 +79,13 @@ static void forget_guest(struct world *w)
 }
 
 /* In @before it has grown already: that is where it is going. */
-static void boot_before(const struct w_qemu *now, struct w_qemu *q)
+static void boot_before(const struct world *w, const struct w_qemu *now, struct w_qemu *q)
 {
 	for (unsigned i = 0; i < W_CPUS; i++)
 		if (q->cpus[i].removing && now->cpus[i].removing)
 			q->cpus[i].present = now->cpus[i].present;
 	boot_cpus(q->cpus);
-	boot_mems(q->mems);
+	boot_mems(w, q->mems);
 	for (unsigned i = 0; i < W_MEMS; i++)
 		if (q->mems[i].kind == VM_VIRTIO_MEM)
 			q->mems[i].size = q->mems[i].online = q->mems[i].requested;
@@ -100,9 +102,9 @@ void world_reset(struct world *w, uint64_t boot_ms)
 	for (unsigned i = 0; i < W_CPUS; i++) /* off before, on now: both are right */
 		w->touched[i] |= w->before[SIDE_SRC].cpus[i].plugged &&
 				 !(w->before[SIDE_SRC].cpus[i].device && q->cpus[i].device);
-	boot_before(q, &w->before[SIDE_SRC]);
+	boot_before(w, q, &w->before[SIDE_SRC]);
 	boot_cpus(q->cpus);
-	boot_mems(q->mems);
+	boot_mems(w, q->mems);
 	memset(q->forced, 0, sizeof(q->forced));
 	q->lock[0] = q->window[0] = '\0';
 	q->boots_until = w->now_ms + boot_ms;
@@ -112,6 +114,7 @@ void world_reset(struct world *w, uint64_t boot_ms)
 			    (struct later){
 				    .fn = grows_again, .guest = true, .exact = true, .item = i });
 	world_agent_away(w, boot_ms);
+	world_says(w, world_guest_side(w), "RESET");
 	world_changed(w);
 }
 
@@ -125,8 +128,11 @@ static void src_fails(struct world *w, const struct later *l)
 	if (src->run == VM_GONE || !vm_mig_under_way(src->mig))
 		return;
 	src->mig = MIG_FAILED;
-	if (src->run == VM_PAUSED)
+	world_says(w, SIDE_SRC, "MIGRATION failed");
+	if (src->run == VM_PAUSED) {
 		src->run = VM_RUNNING;
+		world_says(w, SIDE_SRC, "RESUME");
+	}
 	world_happens(w, "the migration has failed");
 	world_changed(w);
 }
@@ -188,6 +194,8 @@ static void agent_is_back(struct world *w, const struct later *l)
 	struct w_qemu *q = &w->qemu[l->side];
 
 	q->agent_up = true;
+	q->lock[0] = '\0'; /* nobody has renewed it; a window is on record in the guest */
+	world_says(w, (enum side)l->side, "VSERPORT_CHANGE open");
 	world_happens(w, "the agent answers");
 	world_changed(w);
 }
@@ -195,6 +203,8 @@ static void agent_is_back(struct world *w, const struct later *l)
 void world_agent_away(struct world *w, uint64_t ms)
 {
 	world_happens(w, "the agent is away");
+	if (guest(w)->agent_up)
+		world_says(w, world_guest_side(w), "VSERPORT_CHANGE closed");
 	guest(w)->agent_up = false;
 	world_changed(w); /* its channel has closed */
 	world_later(w, ms, (struct later){ .fn = agent_is_back, .guest = true, .exact = true });

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define SETUP_MS  20
+#define SETUP_MS  5
 #define ACTIVE_MS 400
 #define DEVICE_MS 50
 #define AGENT_MS  60 /* until it answers at the destination */
@@ -21,6 +21,13 @@ static struct w_qemu *src(struct world *w)
 static struct w_qemu *dst(struct world *w)
 {
 	return &w->qemu[SIDE_DST];
+}
+
+/* The status of a migration, and the event that tells of it. */
+static void set_mig(struct world *w, enum side side, enum vm_mig mig)
+{
+	w->qemu[side].mig = mig;
+	world_says(w, side, "MIGRATION %s", vm_mig_name(mig));
 }
 
 static void mirror_one(struct world *w, const struct later *l)
@@ -54,7 +61,8 @@ static void paused(struct world *w, const struct later *l)
 	(void)l;
 	if (src(w)->mig != MIG_ACTIVE || src(w)->run == VM_GONE)
 		return;
-	src(w)->mig = MIG_PRE_SWITCHOVER;
+	world_says(w, SIDE_SRC, "STOP");
+	set_mig(w, SIDE_SRC, MIG_PRE_SWITCHOVER);
 	world_happens(w, "the source stands still: pre-switchover");
 	if (w->gate_ms) {
 		w->silent_from[SIDE_DST] = w->now_ms;
@@ -70,10 +78,21 @@ static void active(struct world *w, const struct later *l)
 	if (src(w)->mig != MIG_SETUP || src(w)->run == VM_GONE)
 		return;
 	world_happens(w, "the memory goes over");
-	src(w)->mig = MIG_ACTIVE;
-	dst(w)->mig = MIG_ACTIVE;
+	set_mig(w, SIDE_SRC, MIG_ACTIVE);
+	set_mig(w, SIDE_DST, MIG_ACTIVE);
 	world_changed(w);
 	world_later(w, ACTIVE_MS, (struct later){ .fn = paused });
+}
+
+/* It has taken the request, and finds nobody to connect to. */
+static void nobody_there(struct world *w, const struct later *l)
+{
+	(void)l;
+	if (src(w)->mig != MIG_SETUP || src(w)->run == VM_GONE)
+		return;
+	set_mig(w, SIDE_SRC, MIG_FAILED);
+	world_happens(w, "nobody listens where the guest is to go");
+	world_changed(w);
 }
 
 static int migrate(struct world *w)
@@ -82,8 +101,9 @@ static int migrate(struct world *w)
 		return 0;
 	if (dst(w)->mig != MIG_SETUP || src(w)->run != VM_RUNNING)
 		return -EINVAL;
-	src(w)->mig = MIG_SETUP;
-	world_later(w, SETUP_MS, (struct later){ .fn = active });
+	set_mig(w, SIDE_SRC, MIG_SETUP);
+	world_later(w, SETUP_MS,
+		    (struct later){ .fn = dst(w)->run == VM_GONE ? nobody_there : active });
 	return 0;
 }
 
@@ -92,7 +112,7 @@ static void completed(struct world *w, const struct later *l)
 	(void)l;
 	if (src(w)->mig != MIG_DEVICE || src(w)->run == VM_GONE)
 		return;
-	src(w)->mig = MIG_COMPLETED;
+	set_mig(w, SIDE_SRC, MIG_COMPLETED);
 	world_happens(w, "the source knows that all of it is there");
 	src(w)->run = VM_POSTMIGRATE;
 	world_changed(w);
@@ -120,7 +140,7 @@ static void loaded(struct world *w, const struct later *l)
 		return;
 	world_happens(w, "the guest is complete at the destination");
 	guest_moves(w);
-	dst(w)->mig = MIG_COMPLETED;
+	set_mig(w, SIDE_DST, MIG_COMPLETED);
 	dst(w)->run = VM_PAUSED;
 	world_changed(w);
 	world_later(w, 20, (struct later){ .fn = completed });
@@ -130,7 +150,7 @@ static int go_on(struct world *w)
 {
 	if (src(w)->mig != MIG_PRE_SWITCHOVER)
 		return -EINVAL;
-	src(w)->mig = MIG_DEVICE;
+	set_mig(w, SIDE_SRC, MIG_DEVICE);
 	world_later(w, DEVICE_MS, (struct later){ .fn = loaded });
 	return 0;
 }
@@ -139,11 +159,16 @@ static void cancelled(struct world *w, const struct later *l)
 {
 	(void)l;
 	world_happens(w, "the migration is cancelled");
-	src(w)->mig = MIG_CANCELLED;
-	if (src(w)->run == VM_PAUSED)
+	set_mig(w, SIDE_SRC, MIG_CANCELLED);
+	if (src(w)->run == VM_PAUSED) {
 		src(w)->run = VM_RUNNING;
-	if (dst(w)->run == VM_INMIGRATE)
-		dst(w)->run = VM_GONE; /* it ends when its stream does */
+		world_says(w, SIDE_SRC, "RESUME");
+	}
+	if (dst(w)->run == VM_INMIGRATE) { /* it ends when its stream does */
+		set_mig(w, SIDE_DST, MIG_FAILED);
+		dst(w)->run = VM_GONE;
+		world_lose(w, 1);
+	}
 	world_changed(w);
 }
 
@@ -152,7 +177,7 @@ static int resume(struct world *w)
 	if (src(w)->mig == MIG_CANCELLING)
 		return 0;
 	if (vm_mig_under_way(src(w)->mig)) {
-		src(w)->mig = MIG_CANCELLING;
+		set_mig(w, SIDE_SRC, MIG_CANCELLING);
 		world_later(w, DEVICE_MS, (struct later){ .fn = cancelled });
 		return 0;
 	}
@@ -166,6 +191,7 @@ static void agent_answers(struct world *w, const struct later *l)
 {
 	(void)l;
 	dst(w)->agent_up = true;
+	world_says(w, SIDE_DST, "VSERPORT_CHANGE open");
 	world_changed(w);
 }
 
@@ -177,6 +203,7 @@ static int cont(struct world *w)
 		return 0;
 	dst(w)->run = VM_RUNNING;
 	dst(w)->ran = true;
+	world_says(w, SIDE_DST, "RESUME");
 	world_happens(w, "the guest runs at the destination");
 	world_later(w, AGENT_MS, (struct later){ .fn = agent_answers });
 	return 0;
@@ -199,6 +226,8 @@ static void ended(struct world *w, const struct later *l)
 	check_quit(w, (enum side)l->side);
 	world_happens(w, "the %s QEMU has ended", l->side == SIDE_SRC ? "source" : "destination");
 	w->qemu[l->side].run = VM_GONE;
+	world_says(w, (enum side)l->side, "SHUTDOWN");
+	world_lose(w, 1);
 	world_changed(w);
 }
 
@@ -213,7 +242,7 @@ static int incoming(struct world *w)
 	if (dst(w)->run != VM_INMIGRATE)
 		return -EINVAL;
 	if (dst(w)->mig == MIG_NONE)
-		dst(w)->mig = MIG_SETUP;
+		set_mig(w, SIDE_DST, MIG_SETUP);
 	return 0;
 }
 

@@ -4,15 +4,13 @@
  * its time, and shows half done meanwhile.
  */
 #include "world.h"
+#include "world_acpi.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define SEEN_MS	      30    /* until the guest knows a new device */
-#define EJECT_MS      200   /* until it gives one back */
-#define LATE_EJECT_MS 25000 /* until a slow one does: after everybody has given up */
-#define GONE_MS	      20    /* until QEMU has removed what was given back */
+#define SEEN_MS 30 /* until the guest knows a new device */
 
 struct w_mem *world_mem(struct world *w, enum side side, const char *id)
 {
@@ -32,17 +30,16 @@ static struct w_cpu *cpu_of(struct world *w, enum side side, unsigned item)
 	return &w->qemu[side].cpus[item_of(w, item)->slot];
 }
 
-static enum w_mood mood_of(const struct world *w, enum w_mood own)
-{
-	return own == GUEST_GIVES ? w->mood : own;
-}
-
-static uint64_t eject_ms(const struct world *w, enum w_mood own)
-{
-	return mood_of(w, own) == GUEST_LATE ? LATE_EJECT_MS : EJECT_MS;
-}
-
 /* ---- vCPUs: later.item is the slot -------------------------------------- */
+
+static void cpu_found(struct world *w, const struct later *l)
+{
+	struct w_cpu *c = &w->qemu[l->side].cpus[l->item];
+
+	c->present = c->device = c->kernel = c->plugged;
+	world_happens(w, "the guest has vCPU %u from the start", l->item);
+	world_changed(w);
+}
 
 static void cpu_seen(struct world *w, const struct later *l)
 {
@@ -53,6 +50,8 @@ static void cpu_seen(struct world *w, const struct later *l)
 		c->device = c->kernel = c->present;
 	world_happens(w, "the guest %s vCPU %u", c->plugged ? "knows" : "looks in vain for",
 		      l->item);
+	if (c->plugged)
+		acpi_says(w, l->side, "CPU", l->item, OST_PLUG, OST_GOOD);
 	world_changed(w);
 }
 
@@ -60,12 +59,14 @@ static void cpu_gone(struct world *w, const struct later *l)
 {
 	struct w_cpu *before = &w->before[SIDE_SRC].cpus[l->item];
 
+	w->qemu[l->side].gives = false;
 	if (!w->qemu[l->side].cpus[l->item].removing)
 		return; /* given twice; the slot may have another one by now */
 	w->qemu[l->side].cpus[l->item] = (struct w_cpu){ 0 };
 	if (before->removing) /* asked for before this transaction */
 		*before = (struct w_cpu){ 0 };
 	world_happens(w, "vCPU %u is gone", l->item);
+	acpi_says_gone(w, l->side, "CPU", l->item);
 	world_changed(w);
 }
 
@@ -73,18 +74,22 @@ static void cpu_asked_for(struct world *w, const struct later *l)
 {
 	struct w_cpu *c = &w->qemu[l->side].cpus[l->item];
 
-	if (!c->removing)
+	if (!c->removing || acpi_waits(w, l))
 		return;
+	acpi_says(w, l->side, "CPU", l->item, OST_EJECT, OST_EJECTING);
 	world_changed(w);
-	if (mood_of(w, c->mood) == GUEST_REFUSES) {
+	if (acpi_mood(w, c->mood) == GUEST_REFUSES) {
 		c->removing = false;
 		c->refused = true;
-		world_happens(w, "the guest refuses to give vCPU %u: _OST 0x80", l->item);
+		world_happens(w, "the guest refuses to give vCPU %u: _OST 0x82", l->item);
+		acpi_says(w, l->side, "CPU", l->item, OST_EJECT, OST_BUSY);
 		return;
 	}
 	world_happens(w, "the guest gives vCPU %u", l->item);
+	w->qemu[l->side].gives = true;
 	c->present = c->device = c->kernel = false;
-	world_later(w, GONE_MS, (struct later){ .fn = cpu_gone, .side = l->side, .item = l->item });
+	world_later(w, ACPI_GONE_MS,
+		    (struct later){ .fn = cpu_gone, .side = l->side, .item = l->item });
 }
 
 void world_removes_cpu(struct world *w, unsigned slot, uint64_t in_ms)
@@ -102,8 +107,12 @@ static int cpu_add(struct world *w, enum side side, unsigned item)
 		return -EEXIST;
 	*c = (struct w_cpu){ .plugged = true };
 	snprintf(c->id, sizeof(c->id), "%s", item_of(w, item)->id);
-	world_later(w, SEEN_MS + 7 * slot,
-		    (struct later){ .fn = cpu_seen, .guest = true, .side = side, .item = slot });
+	world_later(w, acpi_boots(w, side) ? acpi_boot_left_ms(w, side) : SEEN_MS + 7 * slot,
+		    (struct later){ .fn = acpi_boots(w, side) ? cpu_found : cpu_seen,
+				    .guest = true,
+				    .exact = acpi_boots(w, side),
+				    .side = side,
+				    .item = slot });
 	return 0;
 }
 
@@ -116,15 +125,25 @@ static int cpu_del(struct world *w, enum side side, unsigned item)
 		return -ENOENT;
 	c->refused = false;
 	c->removing = true;
-	if (mood_of(w, c->mood) != GUEST_SILENT)
+	if (acpi_hears(w, side, c->mood))
 		world_later(
-			w, eject_ms(w, c->mood) + 9 * slot,
+			w, acpi_eject_ms(w, c->mood) + 9 * slot,
 			(struct later){
 				.fn = cpu_asked_for, .guest = true, .side = side, .item = slot });
 	return 0;
 }
 
 /* ---- memory: later.item is the index of the device ---------------------- */
+
+static void dimm_found(struct world *w, const struct later *l)
+{
+	struct w_mem *m = &w->qemu[l->side].mems[l->item];
+
+	m->present = m->plugged ? m->size : 0;
+	m->online = w->dimms_offline ? 0 : m->present;
+	world_happens(w, "the guest has %s from the start", m->id);
+	world_changed(w);
+}
 
 static void dimm_seen(struct world *w, const struct later *l)
 {
@@ -136,6 +155,8 @@ static void dimm_seen(struct world *w, const struct later *l)
 	if (world_guest_helps_itself(w))
 		m->online = m->present;
 	world_happens(w, "the guest knows %llu MiB of %s", m->present / W_MIB + 0ULL, m->id);
+	if (m->present >= m->size)
+		acpi_says(w, l->side, "DIMM", (unsigned)m->slot, OST_PLUG, OST_GOOD);
 	world_changed(w);
 	world_later(
 		w, 5,
@@ -144,12 +165,16 @@ static void dimm_seen(struct world *w, const struct later *l)
 
 static void dimm_gone(struct world *w, const struct later *l)
 {
-	if (!w->qemu[l->side].mems[l->item].removing)
+	struct w_mem *m = &w->qemu[l->side].mems[l->item];
+
+	w->qemu[l->side].gives = false;
+	if (!m->removing)
 		return; /* given twice */
-	world_happens(w, "%s is gone", w->qemu[l->side].mems[l->item].id);
-	w->qemu[l->side].mems[l->item].plugged = w->qemu[l->side].mems[l->item].removing = false;
-	w->qemu[l->side].mems[l->item].size = 0;
-	w->qemu[l->side].mems[l->item].requested = 0;
+	world_happens(w, "%s is gone", m->id);
+	acpi_says_gone(w, l->side, "DIMM", (unsigned)m->slot);
+	m->plugged = m->removing = false;
+	m->size = 0;
+	m->requested = 0;
 	world_changed(w);
 }
 
@@ -157,20 +182,21 @@ static void dimm_asked_for(struct world *w, const struct later *l)
 {
 	struct w_mem *m = &w->qemu[l->side].mems[l->item];
 
-	if (!m->removing)
+	if (!m->removing || acpi_waits(w, l))
 		return;
+	acpi_says(w, l->side, "DIMM", (unsigned)m->slot, OST_EJECT, OST_EJECTING);
 	world_changed(w);
-	if (mood_of(w, m->mood) != GUEST_REFUSES && world_guest_helps_itself(w))
-		m->online = 0;
-	if (mood_of(w, m->mood) == GUEST_REFUSES || m->online) { /* it does not give what it uses */
+	if (acpi_mood(w, m->mood) == GUEST_REFUSES) {
 		m->removing = false;
 		m->refused = true;
-		world_happens(w, "the guest refuses to give %s: _OST 0x81", m->id);
+		world_happens(w, "the guest refuses to give %s: _OST 0x82", m->id);
+		acpi_says(w, l->side, "DIMM", (unsigned)m->slot, OST_EJECT, OST_BUSY);
 		return;
 	}
+	w->qemu[l->side].gives = true;
 	world_happens(w, "the guest gives %s", m->id);
-	m->present = 0;
-	world_later(w, GONE_MS,
+	m->present = m->online = 0; /* what is online its kernel takes offline first */
+	world_later(w, ACPI_GONE_MS,
 		    (struct later){ .fn = dimm_gone, .side = l->side, .item = l->item });
 }
 
@@ -217,9 +243,10 @@ static int dimm_add(struct world *w, enum side side, const struct item *it, stru
 	m->slot = it->slot;
 	m->size = m->requested = m->max;
 	m->present = m->online = 0;
-	world_later(w, SEEN_MS,
-		    (struct later){ .fn = dimm_seen,
+	world_later(w, acpi_boots(w, side) ? acpi_boot_left_ms(w, side) : SEEN_MS,
+		    (struct later){ .fn = acpi_boots(w, side) ? dimm_found : dimm_seen,
 				    .guest = true,
+				    .exact = acpi_boots(w, side),
 				    .side = side,
 				    .item = index_of(w, side, m) });
 	return 0;
@@ -231,8 +258,8 @@ static int dimm_del(struct world *w, enum side side, struct w_mem *m)
 		return -ENOENT;
 	m->refused = false;
 	m->removing = true;
-	if (mood_of(w, m->mood) != GUEST_SILENT)
-		world_later(w, eject_ms(w, m->mood),
+	if (acpi_hears(w, side, m->mood))
+		world_later(w, acpi_eject_ms(w, m->mood),
 			    (struct later){ .fn = dimm_asked_for,
 					    .guest = true,
 					    .side = side,

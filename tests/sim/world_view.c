@@ -77,6 +77,7 @@ static void see_mems(const struct w_qemu *q, bool told, struct vm *vm)
 static void see_guest(const struct world *w, const struct w_qemu *q, struct vm *vm)
 {
 	vm->agent = w->agent;
+	vm->has_agent = w->agent != AGENT_NONE;
 	vm->agent_answers = q->agent_up && q->run == VM_RUNNING && w->agent != AGENT_NONE;
 	vm->lease_ms = 10000;
 	vm->boots = q->boots;

@@ -63,7 +63,7 @@ static void no_line(struct world *w, bool coordinator, const char *line)
 
 static void test_when_blocks_show_one_by_one_then_each_is_asked_for(void **state)
 {
-	static const struct w_seams slow = { slow_dimm, no_action, no_line };
+	static const struct w_seams slow = { slow_dimm, no_action, no_line, NULL };
 	struct world *w = world_with(&scenarios[ADD_MEMORY]);
 
 	(void)state;
