@@ -2,7 +2,7 @@
 /*
  * What the commands of the command line share: options, errors, and one invocation.
  *
- * options.c        options that every command has
+ * options.c        options that several commands have, and errors
  * cmd_*.c          one command a file; coordinator/lockstep.c has their table
  * session.c        a guest opened for a command: claimed and looked at; recover.c: what a
  *                  command that was killed has left on it
@@ -81,16 +81,17 @@ extern const struct command cmd_migrate, cmd_doctor, cmd_recover;
 extern const struct command cmd_balloon;
 extern const struct command cmd_list, cmd_add, cmd_remove, cmd_cancel, cmd_watch, cmd_txn;
 
-/* Options that every command has, as an argp child: --qmp, --agent, --json, ... */
-extern const struct argp cli_common;
+/* Options that a command has beside its own, as argp's children: of what lockstepd is asked ... */
+extern const struct argp_child cli_asking[];   /* --json, --quiet */
+extern const struct argp_child cli_awaiting[]; /* and --timeout, --wait, --no-wait */
+extern const struct argp_child cli_adding[];   /* and --qmp, --agent */
 
-/* The same, and those of commands that change something: --timeout, --no-wait. */
-extern const struct argp cli_changing;
+/* ... and of what is done with a guest. */
+extern const struct argp_child cli_looking[];  /* --json, --quiet, --qmp, --agent, --guests */
+extern const struct argp_child cli_changing[]; /* and --timeout, --wait, --no-wait */
+extern const struct argp_child cli_wishing[];  /* and --best-effort, --dry-run */
 
-/* The same, and those of a wish: --best-effort, --dry-run. */
-extern const struct argp cli_wishing;
-
-/* Parser for commands without options of their own; @n_args positional arguments at most. */
+/* Parser for commands without options of their own; that of the others ends with it. */
 error_t cli_parse(int key, char *arg, struct argp_state *state);
 
 /* Print one error line to standard error, or a JSON object with --json; @code for the latter. */

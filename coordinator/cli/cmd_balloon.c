@@ -6,8 +6,6 @@
 
 #include <errno.h>
 
-static const struct argp_child children[] = { { &cli_wishing, 0, NULL, 0 }, { 0 } };
-
 static const struct argp balloon_argp = {
 	.parser = cli_parse,
 	.args_doc = "GUEST SIZE",
@@ -19,7 +17,7 @@ static const struct argp balloon_argp = {
 	       "gave stays, the operation ends as partial (exit status 10) and says how far it "
 	       "got; the guest may go on following.\n\n"
 	       "At Ctrl-C the guest is asked for what it had before.",
-	.children = children,
+	.children = cli_wishing,
 };
 
 static int run_balloon(struct cli *cli)

@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct argp_child children[] = { { &cli_wishing, 0, NULL, 0 }, { 0 } };
-
 static const struct argp cpu_argp = {
 	.parser = cli_parse,
 	.args_doc = "online GUEST N...\noffline GUEST N...",
@@ -18,7 +16,7 @@ static const struct argp cpu_argp = {
 	       "own device semantics.\n\n"
 	       "A CPU that is not there, that can never go offline, or that is the last one "
 	       "running is refused before anything is sent. All or nothing, as \"lockstep vcpus\".",
-	.children = children,
+	.children = cli_wishing,
 };
 
 static int run_cpu(struct cli *cli)

@@ -18,15 +18,13 @@
 
 #define ANSWER_MS 10000 /* to be taken into the list of those who are told */
 
-static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
-
 /* ---- list ------------------------------------------------------------------------- */
 
 static const struct argp list_argp = {
 	.parser = cli_parse,
 	.args_doc = "",
 	.doc = "List the guests that lockstepd has, with what it has seen last of each.",
-	.children = children,
+	.children = cli_asking,
 };
 
 static void list_line(struct json_object *o)
@@ -79,7 +77,7 @@ static const struct argp cancel_argp = {
 	.doc = "Take back what runs on a guest, or the request TXN while it waits.\v"
 	       "As Ctrl-C does for whoever waits for it. What cannot be taken back any more goes "
 	       "on to its end.",
-	.children = children,
+	.children = cli_asking,
 };
 
 static struct json_object *name_args(const struct cli *cli)
@@ -114,7 +112,7 @@ static const struct argp watch_argp = {
 	.parser = cli_parse,
 	.args_doc = "",
 	.doc = "Show every step of every transaction of lockstepd as it happens, until Ctrl-C.",
-	.children = children,
+	.children = cli_asking,
 };
 
 static void watch_line(const struct cli *cli, struct json_object *o)

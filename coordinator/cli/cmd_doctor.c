@@ -40,8 +40,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return cli_parse(key, arg, state);
 }
 
-static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
-
 static const struct argp doctor_argp = {
 	.options = options,
 	.parser = parse,
@@ -52,7 +50,7 @@ static const struct argp doctor_argp = {
 	       "not run. Bringing it online \"succeeds\" and does nothing; --fix takes it offline "
 	       "and "
 	       "online again. Exit status 9 if anything is left that disagrees.",
-	.children = children,
+	.children = cli_changing,
 };
 
 int doctor_show(const struct cli *cli, struct json_object *findings)

@@ -15,8 +15,6 @@
 
 #define AGAIN_MS 1000 /* a doctor ends without an event */
 
-static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
-
 static struct json_object *name_args(const struct cli *cli)
 {
 	struct json_object *args = json_object_new_object();
@@ -35,7 +33,7 @@ static const struct argp add_argp = {
 	       "and again: the exit status is 3 then, and the reason is told; 0 with --no-wait. "
 	       "A guest of guests.d needs no adding: lockstepd reads that at start and at a "
 	       "reload.",
-	.children = children,
+	.children = cli_adding,
 };
 
 static int say_added(const struct cli *cli, struct json_object *o)
@@ -88,7 +86,7 @@ static const struct argp remove_argp = {
 	       "in it.\v"
 	       "Waits for the end of what runs on it; with --no-wait it is refused then (4). "
 	       "A guest of guests.d is back at the next reload unless its file is gone.",
-	.children = children,
+	.children = cli_awaiting,
 };
 
 /* Until something ends on the guest; or for a moment. */

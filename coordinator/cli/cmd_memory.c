@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct argp_child children[] = { { &cli_wishing, 0, NULL, 0 }, { 0 } };
-
 enum { OPT_ADD_DIMM = 0x100, OPT_REMOVE_DIMM, OPT_DEVICE, OPT_BACKEND };
 
 /* clang-format off */
@@ -110,7 +108,7 @@ static const struct argp memory_argp = {
 	       "More than the guest's kernel has room to describe is refused: it needs 1/64 of "
 	       "it, free and not movable.\n\n"
 	       "All or nothing, as \"lockstep vcpus\".",
-	.children = children,
+	.children = cli_wishing,
 };
 
 static int parse_wish(struct cli *cli, struct ls_err *err)

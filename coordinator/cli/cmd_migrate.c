@@ -50,8 +50,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
-
 static const struct argp migrate_argp = {
 	.options = options,
 	.parser = parse,
@@ -70,7 +68,7 @@ static const struct argp migrate_argp = {
 	       "finished "
 	       "in the background whatever happens to the terminal, and the source never runs "
 	       "again.\n\nWithout --timeout it is taken back after 30 minutes.",
-	.children = children,
+	.children = cli_changing,
 };
 
 /* ---- the destination ------------------------------------------------------ */

@@ -14,15 +14,13 @@
 #include "../report/show.h"
 #include "tell.h"
 
-static const struct argp_child children[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
-
 static const struct argp status_argp = {
 	.parser = cli_parse,
 	.args_doc = "GUEST",
 	.doc = "Show the state vector: what QEMU has, what the guest's driver core says, what its "
 	       "kernel runs.\vA line that begins with \"!\" names a disagreement. Changes nothing, "
 	       "takes no lock; needs the monitor for a moment.",
-	.children = children,
+	.children = cli_looking,
 };
 
 /* As it comes from lockstepd: the words first, then their colour. */
@@ -63,15 +61,13 @@ static int run_status(struct cli *cli)
 const struct command cmd_status = { "status", "what the guest has, in every view", &status_argp,
 				    run_status };
 
-static const struct argp_child changing_too[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
-
 static const struct argp recover_argp = {
 	.parser = cli_parse,
 	.args_doc = "GUEST",
 	.doc = "Take back, or finish, what a lockstep that was killed has left.\v"
 	       "Every command that changes a guest does this first. An operation is taken back; a "
 	       "migration that had committed itself to the destination is finished.",
-	.children = changing_too,
+	.children = cli_changing,
 };
 
 static int run_recover(struct cli *cli)

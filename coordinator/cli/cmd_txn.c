@@ -15,8 +15,6 @@
 #include "../report/json.h"
 #include "../report/words.h"
 
-static const struct argp_child children[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
-
 static const struct argp txn_argp = {
 	.parser = cli_parse,
 	.args_doc = "list [GUEST]\nshow TXN\nresume TXN\nundo TXN\nforget TXN",
@@ -25,7 +23,7 @@ static const struct argp txn_argp = {
 	       "ended.\v"
 	       "\"recovered\" is the end of one whose daemon died; its reason says what became of "
 	       "it.",
-	.children = children,
+	.children = cli_awaiting,
 };
 
 static void put_time(int64_t ms)

@@ -6,8 +6,6 @@
 
 #include <errno.h>
 
-static const struct argp_child children[] = { { &cli_wishing, 0, NULL, 0 }, { 0 } };
-
 enum { OPT_NODE = 0x100, OPT_PLUG, OPT_UNPLUG };
 
 /* clang-format off */
@@ -76,7 +74,7 @@ static const struct argp vcpus_argp = {
 	       "All or nothing: if one fails, or at Ctrl-C, what was done is taken back. A guest "
 	       "that refuses to give a CPU up is told at once; one that says nothing leaves the "
 	       "operation pending (exit status 6).",
-	.children = children,
+	.children = cli_wishing,
 };
 
 static int parse_wish(struct cli *cli, struct ls_err *err)

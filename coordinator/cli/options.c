@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Options that every command has, and how errors reach the user.
+ * Options that several commands have, and how errors reach the user.
  */
 #include "cli.h"
 #include "../report/json.h"
@@ -21,22 +21,29 @@
 enum { OPT_WAIT = 0x200, OPT_NO_WAIT, OPT_BEST_EFFORT, OPT_DRY_RUN }; /* options without a letter */
 
 /* clang-format off */
-static const struct argp_option options[] = {
-	{ "qmp",     'q', "ADDRESS", 0, "QEMU's monitor: unix:PATH, tcp:HOST:PORT, ssh:HOST:PATH", 10 },
-	{ "agent",   'a', "ADDRESS", 0, "the agent's channel, an address as for --qmp or vsock:CID:PORT; without it the guest's side is "
-	                                "neither driven nor checked", 10 },
-	{ "guests",  'd', "DIR",     0, "where the names of guests are (default: $LOCKSTEP_GUESTS_D, "
-	                                GUESTS_DIR ")", 10 },
+static const struct argp_option output_options[] = {
 	{ "json",    'j', NULL,      0, "print JSON, one object a line", 10 },
 	{ "quiet",   'Q', NULL,      0, "print errors only", 10 },
 	{ 0 }
 };
 
-static const struct argp_option changing_options[] = {
-	{ "timeout", 't', "SECONDS", 0, "for the operation as a whole; then it is taken back", 5 },
+static const struct argp_option address_options[] = {
+	{ "qmp",     'q', "ADDRESS", 0, "QEMU's monitor: unix:PATH, tcp:HOST:PORT, ssh:HOST:PATH", 10 },
+	{ "agent",   'a', "ADDRESS", 0, "the agent's channel, an address as for --qmp or vsock:CID:PORT; without it the guest's side is "
+	                                "neither driven nor checked", 10 },
+	{ 0 }
+};
+
+static const struct argp_option names_options[] = {
+	{ "guests",  'd', "DIR",     0, "where the names of guests are (default: $LOCKSTEP_GUESTS_D, "
+	                                GUESTS_DIR ")", 10 },
+	{ 0 }
+};
+
+static const struct argp_option waiting_options[] = {
+	{ "timeout", 't', "SECONDS", 0, "at most so long; what was begun is taken back then", 5 },
 	{ "wait",    OPT_WAIT,    NULL, 0, "until it has ended, and say what is true then (default)", 5 },
-	{ "no-wait", OPT_NO_WAIT, NULL, 0, "only until lockstepd has it on record; \"lockstep txn show\" says "
-	                                   "how it ends", 5 },
+	{ "no-wait", OPT_NO_WAIT, NULL, 0, "not for its end: lockstepd goes on with it", 5 },
 	{ 0 }
 };
 
@@ -70,21 +77,12 @@ static unsigned seconds(const char *arg, struct cli *cli)
 	return (unsigned)s;
 }
 
-static error_t parse_common(int key, char *arg, struct argp_state *state)
+static error_t parse_output(int key, char *arg, struct argp_state *state)
 {
 	struct cli *cli = state->input;
 
+	(void)arg;
 	switch (key) {
-	case 'q':
-		copy_address(cli->guest.qmp, arg, cli);
-		cli->has_guest = true;
-		return 0;
-	case 'a':
-		copy_address(cli->guest.agent, arg, cli);
-		return 0;
-	case 'd':
-		cli->dir = arg;
-		return 0;
 	case 'j':
 		cli->json = true;
 		return 0;
@@ -96,9 +94,34 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	}
 }
 
-const struct argp cli_common = { .options = options, .parser = parse_common };
+static error_t parse_address(int key, char *arg, struct argp_state *state)
+{
+	struct cli *cli = state->input;
 
-static error_t parse_changing(int key, char *arg, struct argp_state *state)
+	switch (key) {
+	case 'q':
+		copy_address(cli->guest.qmp, arg, cli);
+		cli->has_guest = true;
+		return 0;
+	case 'a':
+		copy_address(cli->guest.agent, arg, cli);
+		return 0;
+	default:
+		return cli_parse(key, arg, state);
+	}
+}
+
+static error_t parse_names(int key, char *arg, struct argp_state *state)
+{
+	struct cli *cli = state->input;
+
+	if (key != 'd')
+		return cli_parse(key, arg, state);
+	cli->dir = arg;
+	return 0;
+}
+
+static error_t parse_waiting(int key, char *arg, struct argp_state *state)
 {
 	struct cli *cli = state->input;
 
@@ -114,12 +137,6 @@ static error_t parse_changing(int key, char *arg, struct argp_state *state)
 		return cli_parse(key, arg, state);
 	}
 }
-
-static const struct argp_child common_too[] = { { &cli_common, 0, NULL, 0 }, { 0 } };
-
-const struct argp cli_changing = { .options = changing_options,
-				   .parser = parse_changing,
-				   .children = common_too };
 
 static error_t parse_wishing(int key, char *arg, struct argp_state *state)
 {
@@ -137,22 +154,50 @@ static error_t parse_wishing(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child changing_too[] = { { &cli_changing, 0, NULL, 0 }, { 0 } };
-
-const struct argp cli_wishing = { .options = wishing_options,
-				  .parser = parse_wishing,
-				  .children = changing_too };
-
 /* Positional arguments are left in place: argp moves them behind the options. */
 error_t cli_parse(int key, char *arg, struct argp_state *state)
 {
 	(void)arg;
-	if (key == ARGP_KEY_INIT) {
-		state->child_inputs[0] = state->input;
-		return 0;
-	}
-	return ARGP_ERR_UNKNOWN;
+	if (key != ARGP_KEY_INIT)
+		return ARGP_ERR_UNKNOWN;
+	state->child_inputs[0] = state->input;
+	return 0;
 }
+
+/* ---- which commands have which: each has one child, as cli_parse() takes it ------ */
+
+static const struct argp output = { .options = output_options, .parser = parse_output };
+const struct argp_child cli_asking[] = { { &output, 0, NULL, 0 }, { 0 } };
+
+static const struct argp awaiting = { .options = waiting_options,
+				      .parser = parse_waiting,
+				      .children = cli_asking };
+const struct argp_child cli_awaiting[] = { { &awaiting, 0, NULL, 0 }, { 0 } };
+
+static const struct argp address = { .options = address_options,
+				     .parser = parse_address,
+				     .children = cli_asking };
+static const struct argp_child address_too[] = { { &address, 0, NULL, 0 }, { 0 } };
+
+static const struct argp adding = { .options = waiting_options,
+				    .parser = parse_waiting,
+				    .children = address_too };
+const struct argp_child cli_adding[] = { { &adding, 0, NULL, 0 }, { 0 } };
+
+static const struct argp looking = { .options = names_options,
+				     .parser = parse_names,
+				     .children = address_too };
+const struct argp_child cli_looking[] = { { &looking, 0, NULL, 0 }, { 0 } };
+
+static const struct argp changing = { .options = waiting_options,
+				      .parser = parse_waiting,
+				      .children = cli_looking };
+const struct argp_child cli_changing[] = { { &changing, 0, NULL, 0 }, { 0 } };
+
+static const struct argp wishing = { .options = wishing_options,
+				     .parser = parse_wishing,
+				     .children = cli_changing };
+const struct argp_child cli_wishing[] = { { &wishing, 0, NULL, 0 }, { 0 } };
 
 /* ---- errors ------------------------------------------------------------ */
 
