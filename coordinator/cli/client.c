@@ -40,6 +40,8 @@ static int exit_of(const struct ls_err *err)
 		return code;
 	EXIT_CODES(X)
 #undef X
+	if (!strcmp(err->class, "GuestUnknown"))
+		return XC_USAGE;
 	return err->class[0] ? XC_REFUSED : XC_REACH;
 }
 
@@ -181,7 +183,7 @@ static void on_reply(struct qmp *q, struct json_object *value, const struct ls_e
 	if (err) {
 		f->err = *err;
 		f->over = true;
-	} else if (f->cli->no_wait) {
+	} else if (f->cli->no_wait && !qmp_get_str(value, "end", NULL)) {
 		f->code = XC_OK;
 		f->over = true;
 		say_accepted(f->cli, qmp_get_str(value, "txn", ""));
@@ -296,7 +298,6 @@ int client_wish(struct cli *cli, const struct wish *w)
 {
 	struct json_object *args = guest_args(cli->guest.name);
 
-	cli->no_wait &= !w->dry_run; /* what it tells is all there is of it */
 	wish_to_json(w, args);
 	client_add_timeout(cli, args);
 	return client_follow(cli, wish_verb(w->kind), args);
