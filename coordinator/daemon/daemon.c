@@ -285,9 +285,8 @@ static int save(const struct daemon *d, const struct guest *g, struct ls_err *er
 /* A name becomes a file's; an address a line of it. */
 static int check_words(const struct guest *g, struct ls_err *err)
 {
-	if (!g->name[0] || g->name[0] == '.' || strpbrk(g->name, "/\n") ||
-	    g->name[strcspn(g->name, " \t")])
-		return ls_err_set(err, -EINVAL, "\"%.60s\" cannot be a guest's name", g->name);
+	if (guest_name_check(g->name, err) < 0)
+		return -EINVAL;
 	if (g->qmp[strcspn(g->qmp, " \t\r\n;#")] || g->agent[strcspn(g->agent, " \t\r\n;#")])
 		return ls_err_set(err, -EINVAL, "an address has no blanks, and no ; or #");
 	return 0;

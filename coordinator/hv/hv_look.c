@@ -443,11 +443,14 @@ static void say_why_late(struct look *k)
 	if (m->q && qmp_state(m->q) == QMP_CONNECTING)
 		ls_err_set(&k->err, -ETIMEDOUT, "%s: still connecting after %d ms", m->address,
 			   HV_LOOK_MS);
-	else
+	else if (!k->asked)
 		ls_err_set(&k->err, -EBUSY,
-			   "%s: %s within %d ms: does another client hold this monitor?",
-			   m->address, k->asked ? "no answer" : "connected, but no greeting",
-			   HV_LOOK_MS);
+			   "%s: connected, but no greeting within %d ms: another client has this "
+			   "monitor, or it is none",
+			   m->address, HV_LOOK_MS);
+	else
+		ls_err_set(&k->err, -ETIMEDOUT, "%s: no answer within %d ms: QEMU stands still",
+			   m->address, HV_LOOK_MS);
 }
 
 static int on_late(sd_event_source *s, uint64_t now, void *arg)

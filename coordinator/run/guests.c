@@ -22,6 +22,30 @@ static bool has_port(const char *where)
 	return colon && colon > where && colon[1];
 }
 
+/* "vnc:/run/x" is a mistake, "./a:b" and "/a:b" are paths. */
+static bool has_unknown_scheme(const char *address)
+{
+	static const char *const known[] = { "unix:", "tcp:", "ssh:", "vsock:", "fd:" };
+	size_t n = strcspn(address, ":/");
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strncmp(address, known[i], strlen(known[i])))
+			return false;
+	return address[n] == ':';
+}
+
+int guest_name_check(const char *name, struct ls_err *err)
+{
+	if (name[0] && name[0] != '.' && !name[strcspn(name, "/ \t\n")] &&
+	    strlen(name) < LS_NAME_BYTES)
+		return 0;
+	return ls_err_set(
+		err, -EINVAL,
+		"\"%.80s\" cannot be a guest's name: it has up to %d characters, no \"/\" "
+		"and no blank, and no dot in front",
+		name, LS_NAME_BYTES - 1);
+}
+
 int guest_address_check(const char *address, struct ls_err *err)
 {
 	const char *path = !strncmp(address, "unix:", 5) ? address + 5 : address;
@@ -32,6 +56,12 @@ int guest_address_check(const char *address, struct ls_err *err)
 				  GUEST_ADDRESS_BYTES - 1);
 	if (!path[0])
 		return ls_err_set(err, -EINVAL, "an address is empty");
+	if (has_unknown_scheme(address))
+		return ls_err_set(
+			err, -EINVAL,
+			"%s: unix:PATH, tcp:HOST:PORT, ssh:HOST:/PATH or vsock:CID:PORT is "
+			"meant",
+			address);
 	if (!strncmp(address, "tcp:", 4) && !has_port(address + 4))
 		return ls_err_set(err, -EINVAL, "%s: tcp:HOST:PORT is meant", address);
 	if (!strncmp(address, "vsock:", 6) &&
@@ -101,8 +131,8 @@ int guest_load(const char *dir, const char *name, struct ls_err *err, struct gue
 		dir = getenv("LOCKSTEP_GUESTS_D");
 	if (!dir)
 		dir = GUESTS_DIR;
-	if (strchr(name, '/') || strlen(name) >= sizeof(g.name) || !name[0])
-		return ls_err_set(err, -EINVAL, "\"%s\" is no guest's name", name);
+	if (guest_name_check(name, err) < 0)
+		return -EINVAL;
 	snprintf(g.name, sizeof(g.name), "%s", name);
 	snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
 	r = ini_file_read(path, on_key, &g, err);

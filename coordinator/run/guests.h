@@ -25,13 +25,16 @@ struct guest {
 	char agent[GUEST_ADDRESS_BYTES];
 };
 
+/* Whether it can be a name: of a file, and a word of a line. Return: 0 or -EINVAL. */
+int guest_name_check(const char *name, struct ls_err *err);
+
 /* Whether it can be an address at all. Return: 0 or -EINVAL. */
 int guest_address_check(const char *address, struct ls_err *err);
 
 /**
  * guest_load() - Read DIR/NAME.conf
  * @dir:  NULL: $LOCKSTEP_GUESTS_D, or GUESTS_DIR
- * @name: without a slash
+ * @name: as guest_name_check() has it
  *
  * Shape: INI, one section [guest] with the keys qmp (required) and agent. Anything
  * else in it is an error that names its line.

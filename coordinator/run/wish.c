@@ -242,9 +242,12 @@ static int check_agent(const struct wish *w, const struct vm *vm, struct ls_err 
 		return 0;
 	return ls_err_set(err, -EBUSY,
 			  "the guest's agent does not answer (%.100s): nobody would know what "
-			  "became of a change, so nothing was asked; where there is no agent, "
-			  "take it out of the guest's file",
-			  vm->agent_text);
+			  "became of a change, so nothing was asked; %s",
+			  vm->agent_text,
+			  vm->run == VM_RUNNING
+				  ? "where there is no agent, take it out of the guest's "
+				    "file"
+				  : "let the guest run (QEMU's \"cont\") and ask again");
 }
 
 static int plan(const struct wish *w, const struct vm *vm, const char *id, struct ls_err *err,

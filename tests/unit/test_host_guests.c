@@ -70,6 +70,7 @@ static void test_when_wrong_then_refused_with_a_hint(void **state)
 		  "bad.conf:3: [guest] qmp: it stands here a second", -EINVAL },
 		{ "[guest]\nqmp = tcp:nohost\n",
 		  "bad.conf:2: [guest] qmp: tcp:nohost: tcp:HOST:PORT", -EINVAL },
+		{ "[guest]\nqmp = qmp:/run/x\n", "unix:PATH, tcp:HOST:PORT", -EINVAL },
 		{ "[guest]\nqmp =\nagent = /x\n", "no \"qmp = SOCKET\"", -EINVAL },
 		{ "[vm]\nqmp = /x\n", "known are qmp and agent", -EINVAL },
 		{ "[guest]\nqmp = /x\nnonsense\n", ":3:", -EINVAL },
@@ -85,6 +86,21 @@ static void test_when_wrong_then_refused_with_a_hint(void **state)
 		assert_int_equal(guest_load(dir, "bad", &err, &g), cases[i].code);
 		assert_non_null(strstr(err.text, cases[i].says));
 		assert_string_equal(g.name, "untouched");
+	}
+}
+
+/* What a shell, a line of "list" or a file's name would take apart is no name. */
+static void test_when_it_is_no_name_then_refused(void **state)
+{
+	static const char *const names[] = { "", "a b", "../a", ".a", "a\nb" };
+	struct ls_err err;
+	struct guest g;
+
+	(void)state;
+	put_file(dir, "a b.conf", 0600, "[guest]\nqmp = /x\n");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(guest_load(dir, names[i], &err, &g), -EINVAL);
+		assert_non_null(strstr(err.text, "cannot be a guest's name"));
 	}
 }
 
@@ -147,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_when_written_properly_then_read),
 		cmocka_unit_test(test_when_wrong_then_refused_with_a_hint),
+		cmocka_unit_test(test_when_it_is_no_name_then_refused),
 		cmocka_unit_test(test_when_it_cannot_be_read_then_said),
 		cmocka_unit_test(test_when_unknown_then_the_known_are_listed),
 		cmocka_unit_test(test_when_name_is_a_path_then_refused),
