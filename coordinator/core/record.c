@@ -126,20 +126,28 @@ static void put_before(struct out *o, const struct txn *t)
 	}
 }
 
+/* One at a time through put() they were a third of all that the simulation did. */
+static void put_online(struct out *o, const bool *online)
+{
+	char hex[LS_CPUS_MAX / 4 + 1] = "";
+
+	for (unsigned i = 0; i < LS_CPUS_MAX / 4; i++) {
+		const bool *b = online + 4 * (size_t)i;
+
+		hex[i] = "0123456789abcdef"[b[0] | b[1] << 1 | b[2] << 2 | b[3] << 3];
+	}
+	put(o, "online %s\n", hex);
+}
+
 static void put_migrate(struct out *o, const struct txn_migrate *m)
 {
 	put(o, "src %s\nsrc-agent %s\n", value(o, m->src_qmp, "\n"), value(o, m->src_agent, "\n"));
 	put(o, "src-process %s\nuri %s\n", value(o, m->src_process, "\n"), value(o, m->uri, "\n"));
 	put(o, "dst %s\ndst-agent %s\n", value(o, m->dst_qmp, "\n"), value(o, m->dst_agent, "\n"));
 	put(o, "dst-process %s\n", value(o, m->dst_process, "\n"));
-	put(o, "window %s\ncaps %u %u\nonline ", value(o, m->window, "\n"),
-	    m->caps_before[SIDE_SRC], m->caps_before[SIDE_DST]);
-	for (unsigned i = 0; i < LS_CPUS_MAX; i += 4) {
-		const bool *b = m->online + i;
-
-		put(o, "%x", b[0] | b[1] << 1 | b[2] << 2 | b[3] << 3);
-	}
-	put(o, "\n");
+	put(o, "window %s\ncaps %u %u\n", value(o, m->window, "\n"), m->caps_before[SIDE_SRC],
+	    m->caps_before[SIDE_DST]);
+	put_online(o, m->online);
 }
 
 int txn_save(const struct txn *t, char *buf, size_t len)
