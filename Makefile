@@ -33,7 +33,7 @@ comma := ,
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 LIBQMP := $(B)/libqmp.a
 PROGS  := $(B)/lockstep $(B)/lockstepd $(B)/lockstep-agent $(B)/lockstep-agent-static $(B)/harness \
-          $(B)/block-trap $(B)/fake-guest $(B)/kill-point.so $(B)/malloc-point.so
+          $(B)/block-trap $(B)/kexec $(B)/fake-guest $(B)/kill-point.so $(B)/malloc-point.so
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 MANUAL := $(patsubst docs/man/%.in,$(B)/man/%,$(wildcard docs/man/*.in))
 COMPLETE := $(B)/completion/lockstep $(B)/completion/_lockstep
@@ -76,7 +76,7 @@ $(B)/lockstep-agent-static: $(call obj,guest-agent/agent.c $(AGENT_SRC)) $(LIBQM
 		{ cat $@.log >&2; exit 1; }
 
 # The lab guest's own.
-$(B)/block-trap: $(call obj,tests/lab/block-trap.c)
+$(B)/block-trap $(B)/kexec: $(B)/%: $(call obj,tests/lab/%.c)
 	$(call say,LD,$@)
 	$(Q)$(CC) -static -o $@ $^
 

@@ -4,7 +4,8 @@
 #
 # To the guest's own initrd comes what a host has: vhost_vsock, this machine's QEMU with its
 # libraries, lockstep, and the harness with a build directory /lab/build, whose guest is the
-# lab's own once more. `cd /lab && build/harness up --dir /tmp/l2 vsock=3` starts it there.
+# lab's own once more. `cd /lab && build/harness up --dir /tmp/l2 vsock=3` starts it there;
+# `kexec build/lab/vmlinuz build/lab/initrd.lockstep "$(cat /proc/cmdline)"` becomes it.
 
 # What a guest without screen, disk and network asks of QEMU's files.
 host_qemu() { # ROOT
@@ -24,7 +25,7 @@ host_cpio() { # KERNEL_DIR RELEASE
 	root=$(mktemp -d "$lab/root.XXXXXX")
 	modules_into "$root" "$1" "$2" vhost_vsock
 	host_qemu "$root"
-	install -D -m 755 -t "$root/bin" "$build/lockstep"
+	install -D -m 755 -t "$root/bin" "$build/lockstep" "$build/kexec"
 	install -D -m 755 -t "$root/lab/build" "$build/harness"
 	# Nothing is to be built there, but the harness asks.
 	install -D -m 755 /bin/true "$root/lab/tests/lab/build-guest.sh"
@@ -38,9 +39,9 @@ host_cpio() { # KERNEL_DIR RELEASE
 host_initrd() { # KERNEL_DIR RELEASE
 	local key
 
-	[ -z "$sub" ] || die "the guest that is a host has Debian's own kernel, 6.1, not $kind"
+	[ "$sub" != /ppc64el ] || die "the guest that is a host is this machine's own kind, not $kind"
 	[ -x "$agent" ] || die "$agent has not been built"
-	key=$2-$(sum "$here/build-host.sh" "$here/functions" "$here/modules" "$build/lockstep" \
+	key=$2-$(sum "$here/build-host.sh" "$here/functions" "$here/modules" "$build/lockstep" "$build/kexec" \
 		"$build/harness" "$(command -v qemu-system-x86_64)" "$lab/vmlinuz" "$lab/initrd.lockstep")
 	if ! fresh "$lab/host.key" "$key"; then
 		host_cpio "$1" "$2"
