@@ -36,7 +36,18 @@ static uint64_t free_slot(const struct txn *t, const struct view *v, unsigned it
 	return !cpu_of(t, v, item)->plugged;
 }
 
-/* qemu-ga knows numbers, not slots: all that can be asked is whether enough are online. */
+/*
+ * qemu-ga knows numbers, not slots. Of a plug it can say whether none is offline; of what comes
+ * back, whether no more are than were before: the fewer, the higher the level.
+ */
+static uint64_t online_of_qga(const struct txn *t, const struct vm *vm, unsigned item)
+{
+	unsigned all = vm_vcpus(vm), online = vm->agent_answers ? vm->guest_cpus_online : 0;
+	unsigned offline = all > online ? all - online : 0;
+
+	return t->items[item].goal ? !offline : UINT32_MAX - offline;
+}
+
 static uint64_t online_full(const struct txn *t, const struct view *v, unsigned item)
 {
 	const struct vm *vm = &v->vm[SIDE_SRC];
@@ -44,7 +55,7 @@ static uint64_t online_full(const struct txn *t, const struct view *v, unsigned 
 	if (t->agent == AGENT_NONE)
 		return LEVEL_ALL;
 	if (t->agent == AGENT_QGA)
-		return vm->agent_answers && vm->guest_cpus_online >= vm_vcpus(vm);
+		return online_of_qga(t, vm, item);
 	return vm_cpu_all_online(cpu_of(t, v, item));
 }
 
@@ -55,12 +66,13 @@ static uint64_t online_any(const struct txn *t, const struct view *v, unsigned i
 	return t->agent == AGENT_LOCKSTEP && (c->device || c->kernel);
 }
 
+/* qemu-ga brings online all that it knows: a user's vCPU not before the one that it is about. */
 static uint64_t seen_by_guest(const struct txn *t, const struct view *v, unsigned item)
 {
 	const struct vm *vm = &v->vm[SIDE_SRC];
 
 	if (t->agent == AGENT_QGA)
-		return vm->guest_cpus > vm->guest_cpus_online;
+		return vm->guest_cpus >= vm_vcpus(vm) && vm->guest_cpus > vm->guest_cpus_online;
 	return vm_cpu_all(cpu_of(t, v, item), cpu_of(t, v, item)->present);
 }
 

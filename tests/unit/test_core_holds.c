@@ -125,6 +125,25 @@ static void test_when_a_plug_fails_with_a_lesser_agent_then_taken_back_without_i
 	world_free(w);
 }
 
+/* It cannot tell its vCPUs apart: one that a user has offline hides none that came back. */
+static void test_when_a_lesser_agent_has_one_offline_then_what_comes_back_is_online(void **state)
+{
+	struct world *w = world_with(&scenarios[UNPLUG_CPUS]);
+	struct w_cpu *cpus = w->qemu[SIDE_SRC].cpus;
+
+	(void)state;
+	w->agent = AGENT_QGA;
+	cpus[1].device = cpus[1].kernel = false;
+	w->fault_at = 2; /* device_del: the guest gives them all the same */
+	w->fault = REPLY_FALSE_ERROR;
+	world_wish(w, &scenarios[UNPLUG_CPUS]);
+	assert_end(w, END_UNDONE);
+	world_wait(w, 30000);
+	assert_int_equal(times(w, "device_add cpu"), 2);
+	assert_true(cpus[2].kernel && cpus[3].kernel);
+	world_free(w);
+}
+
 /* QEMU is gone in the middle: lost, said at once, and nobody is asked for anything. */
 static void test_when_qemu_ends_then_lost(void **state)
 {
@@ -148,6 +167,8 @@ int main(void)
 		cmocka_unit_test(test_when_the_guest_has_a_lesser_agent_then_no_lock_and_done),
 		cmocka_unit_test(
 			test_when_a_plug_fails_with_a_lesser_agent_then_taken_back_without_it),
+		cmocka_unit_test(
+			test_when_a_lesser_agent_has_one_offline_then_what_comes_back_is_online),
 		cmocka_unit_test(test_when_qemu_ends_then_lost),
 	};
 
