@@ -93,7 +93,7 @@ static void answer(struct pending *p, struct json_object *o, bool refused)
 	}
 	value = json_object_new_object();
 	json_add_str(value, "txn", p->txn);
-	if (qmp_get_str(o, "end", NULL))
+	if (!qmp_get_bool(o, "on-record", true))
 		json_add_str(value, "end", qmp_get_str(o, "end", ""));
 	qmp_reply(p->call, value);
 }

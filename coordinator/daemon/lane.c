@@ -68,6 +68,8 @@ static void on_recorded(void *arg, const struct ls_err *err)
 		for (at = &p->lane->receipts; *at != p;)
 			at = &(*at)->next;
 		*at = p->next;
+		if (p->lane->running)
+			p->lane->running->on_record |= !err->code;
 		p->done(p->arg, err);
 	}
 	free(p);
@@ -161,6 +163,12 @@ static void on_now(void *arg)
 	job_over(l);
 }
 
+static void emit_end(struct lane *l, struct json_object *o)
+{
+	json_object_object_add(o, "on-record", json_object_new_boolean(l->running->on_record));
+	lane_emit(l, o);
+}
+
 static void on_ended(void *arg, struct txn *t)
 {
 	struct lane *l = arg;
@@ -169,7 +177,7 @@ static void on_ended(void *arg, struct txn *t)
 
 	log_about(LOG_INFO, &about, "%s %s", txn_end_name(t->end), t->reason.text);
 	metrics_ended(l->ops.metrics, l->running->job.wish.kind, t->end, &t->reason);
-	lane_emit(l, report_ended(l->guest.name, t));
+	emit_end(l, report_ended(l->guest.name, t));
 	run_look_start(l->run, on_now, l);
 }
 
@@ -182,7 +190,7 @@ static void end_done(struct lane *l)
 	json_add_str(o, "end", txn_end_name(END_DONE));
 	json_add_str(o, "reason", "");
 	json_add_num(o, "exit", XC_OK);
-	lane_emit(l, o);
+	emit_end(l, o);
 	on_now(l);
 }
 
@@ -351,6 +359,7 @@ int lane_go_on(struct lane *l, struct txn *t, unsigned seq, bool undo, const str
 		q->txn = t;
 		q->seq = seq;
 		q->undo = undo;
+		q->on_record = true;
 	} else {
 		txn_free(t);
 	}

@@ -18,13 +18,14 @@
  * struct job - A request in the queue, or the one that runs
  * @txn:       NULL before it is planned; @seq: records of it
  * @undo:      it was loaded, to be taken back
+ * @on_record: whoever asks for it later finds it
  * @cancelled: before that
  * @since_ms:  when it began: its time counts from here; @awaits: the agent, and it was said
  */
 struct job {
 	struct lane_job job;
 	struct txn *txn;
-	bool undo, cancelled, awaits;
+	bool undo, on_record, cancelled, awaits;
 	uint64_t since_ms;
 	unsigned seq;
 	struct job *next;
