@@ -22,33 +22,39 @@ enum where {
 	DAEMON, /* lockstepd alone; the guest, if any, is an argument */
 };
 
+/* What to do where lockstepd has the guest. */
+#define LET_GO	  "it cannot move it: \"lockstep remove\" the guest first, then migrate it"
+#define BY_ITSELF "it recovers it by itself, at once: \"lockstep status\", \"lockstep txn list\""
+
 static const char *const on_or_off[] = { "online", "offline", NULL };
 
 /**
  * struct entry - A command
  * @max_args: how many arguments it takes beside the guest
  * @words:    one of these stands before the guest; NULL: nothing does
+ * @instead:  of a command that is HERE
  */
 static const struct entry {
 	const struct command *c;
 	int max_args;
 	enum where where;
 	const char *const *words;
+	const char *instead;
 } commands[] = {
-	{ &cmd_status, 0, EITHER, NULL },
-	{ &cmd_vcpus, 1, EITHER, NULL },
-	{ &cmd_memory, 1, EITHER, NULL },
-	{ &cmd_balloon, 1, EITHER, NULL },
-	{ &cmd_cpu, LS_CPUS_MAX, EITHER, on_or_off },
-	{ &cmd_migrate, 0, HERE, NULL },
-	{ &cmd_doctor, 0, EITHER, NULL },
-	{ &cmd_recover, 0, HERE, NULL },
-	{ &cmd_list, 0, DAEMON, NULL },
-	{ &cmd_watch, 0, DAEMON, NULL },
-	{ &cmd_add, 1, DAEMON, NULL },
-	{ &cmd_remove, 1, DAEMON, NULL },
-	{ &cmd_cancel, 2, DAEMON, NULL },
-	{ &cmd_txn, 2, DAEMON, NULL },
+	{ &cmd_status, 0, EITHER, NULL, NULL },
+	{ &cmd_vcpus, 1, EITHER, NULL, NULL },
+	{ &cmd_memory, 1, EITHER, NULL, NULL },
+	{ &cmd_balloon, 1, EITHER, NULL, NULL },
+	{ &cmd_cpu, LS_CPUS_MAX, EITHER, on_or_off, NULL },
+	{ &cmd_migrate, 0, HERE, NULL, LET_GO },
+	{ &cmd_doctor, 0, EITHER, NULL, NULL },
+	{ &cmd_recover, 0, HERE, NULL, BY_ITSELF },
+	{ &cmd_list, 0, DAEMON, NULL, NULL },
+	{ &cmd_watch, 0, DAEMON, NULL, NULL },
+	{ &cmd_add, 1, DAEMON, NULL, NULL },
+	{ &cmd_remove, 1, DAEMON, NULL, NULL },
+	{ &cmd_cancel, 2, DAEMON, NULL, NULL },
+	{ &cmd_txn, 2, DAEMON, NULL, NULL },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -126,11 +132,8 @@ static int find_at_daemon(struct cli *cli, const struct entry *e)
 	if (code || !cli->daemon)
 		return code;
 	if (e->where == HERE) {
-		ls_err_set(
-			&err, -EBUSY,
-			"lockstepd has this guest, and has no %s yet: \"lockstep remove %.60s\", "
-			"and --qmp",
-			e->c->name, name);
+		ls_err_set(&err, -EBUSY, "%.60s: lockstepd has this guest, and %s", name,
+			   e->instead);
 		return cli_error(cli, XC_BUSY, &err);
 	}
 	snprintf(cli->guest.name, sizeof(cli->guest.name), "%s", name);
