@@ -250,6 +250,7 @@ int main(int argc, char **argv)
 		.socket = env_or(DAEMON_SOCKET_ENV, DAEMON_SOCKET),
 	};
 	struct ls_err err;
+	int n;
 
 	if (argc == 5 && !strcmp(argv[1], "--recover"))
 		return recover(argv + 2);
@@ -259,8 +260,11 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	if (!o.check)
 		return run(&o.d, o.socket);
-	if (daemon_load(&o.d, true, &err) == 0)
-		return XC_OK;
-	fprintf(stderr, "lockstepd: %s\n", err.text);
-	return XC_USAGE;
+	n = daemon_load(&o.d, true, &err);
+	if (n < 0)
+		fprintf(stderr, "lockstepd: %s\n", err.text);
+	else
+		printf("lockstepd: no mistake in the configuration, and none in %d guest%s\n", n,
+		       n == 1 ? "" : "s");
+	return n < 0 ? XC_USAGE : XC_OK;
 }

@@ -16,10 +16,10 @@
  * read verb. X(name, key, who has it)
  */
 #define ACCESS_CLASSES(X)                                                                          \
-	X(READ, "read", "list, status, subscribe: what is known already")                          \
-	X(HOTPLUG, "hotplug", "vcpus, memory, cancel")                                             \
-	X(MIGRATE, "migrate", "moves of a guest")                                                  \
-	X(ADMIN, "admin", "add, remove, reload")
+	X(READ, "read", "list, status, watch, txn list, txn show: what is known already")          \
+	X(HOTPLUG, "hotplug", "vcpus, memory, balloon, cpu, doctor, cancel, txn resume, txn undo") \
+	X(MIGRATE, "migrate", "moves of a guest: lockstepd has no such verb yet")                  \
+	X(ADMIN, "admin", "add, remove, reload, txn forget")
 
 enum access_class {
 #define X(name, key, text) ACCESS_##name,

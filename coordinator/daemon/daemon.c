@@ -255,7 +255,7 @@ int daemon_load(struct daemon *d, bool check, struct ls_err *err)
 		files_check(d->n_lanes, d->config.max_clients);
 	}
 	wanted_done(&w);
-	return r;
+	return r >= 0 && check ? (int)w.n : r;
 }
 
 /* ---- by hand ------------------------------------------------------------------- */

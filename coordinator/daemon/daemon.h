@@ -60,7 +60,8 @@ struct daemon {
  *         transaction runs on them; nothing else is touched
  * @check: only look for mistakes
  *
- * Return: 0; -errno with the file and line that is wrong, and nothing has changed.
+ * Return: 0, with @check how many guests there should be; -errno with the file and line that
+ * is wrong, and nothing has changed.
  */
 int daemon_load(struct daemon *d, bool check, struct ls_err *err);
 
