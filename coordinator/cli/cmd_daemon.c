@@ -12,6 +12,7 @@
 #include <qmp.h>
 
 #include "../daemon/ctl.h"
+#include "render.h"
 #include "../report/json.h"
 #include "../report/show.h"
 #include "../report/words.h"
@@ -29,14 +30,16 @@ static const struct argp list_argp = {
 
 static void list_line(struct json_object *o)
 {
-	char size[32];
+	int64_t online = qmp_get_int(o, "vcpus-online", -1);
+	char size[32], known[32] = "not known";
 
+	if (online >= 0)
+		snprintf(known, sizeof(known), "%" PRId64, online);
 	show_size(size, sizeof(size), (uint64_t)qmp_get_int(o, "memory", 0));
 	printf("%-24s %-11s", qmp_get_str(o, "guest", ""), qmp_get_str(o, "state", ""));
 	if (qmp_get_str(o, "status", NULL))
-		printf(" %-8s %4" PRId64 " vCPUs (%" PRId64 " online)  %s",
-		       qmp_get_str(o, "status", ""), qmp_get_int(o, "vcpus", 0),
-		       qmp_get_int(o, "vcpus-online", 0), size);
+		printf(" %-8s %4" PRId64 " vCPUs (online: %s)  %s", qmp_get_str(o, "status", ""),
+		       qmp_get_int(o, "vcpus", 0), known, size);
 	if (qmp_get_int(o, "pending-unplugs", 0))
 		printf("  %" PRId64 " unplugs pending", qmp_get_int(o, "pending-unplugs", 0));
 	if (qmp_get_str(o, "reason", "")[0]) {
@@ -115,23 +118,6 @@ static const struct argp watch_argp = {
 	.children = cli_asking,
 };
 
-static void watch_line(const struct cli *cli, struct json_object *o)
-{
-	if (cli->json) {
-		json_print(json_object_get(o));
-		return;
-	}
-	printf("%s %s %s", qmp_get_str(o, "guest", ""), qmp_get_str(o, "txn", ""),
-	       qmp_get_str(o, "event", ""));
-	printf(" %s%s", qmp_get_str(o, "row", ""), qmp_get_str(o, "end", ""));
-	if (qmp_get_int(o, "ms", 0))
-		printf(" %" PRId64 " ms", qmp_get_int(o, "ms", 0));
-	putchar(' ');
-	words_put(stdout, qmp_get_str(o, "reason", qmp_get_str(o, "error", "")));
-	putchar('\n');
-	fflush(stdout);
-}
-
 static int run_watch(struct cli *cli)
 {
 	struct qmp_event event;
@@ -148,7 +134,10 @@ static int run_watch(struct cli *cli)
 		return cli_error(cli, XC_REFUSED, &err);
 	}
 	while (qmp_event_wait(q, 0, &err, &event) >= 0) {
-		watch_line(cli, event.data);
+		if (cli->json)
+			json_print(json_object_get(event.data));
+		else
+			render_watched(stdout, event.data);
 		qmp_event_done(&event);
 	}
 	qmp_close(q);

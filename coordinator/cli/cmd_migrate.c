@@ -67,7 +67,9 @@ static const struct argp migrate_argp = {
 	       "process that watches; the guest goes on at the source. After it the move is "
 	       "finished "
 	       "in the background whatever happens to the terminal, and the source never runs "
-	       "again.\n\nWithout --timeout it is taken back after 30 minutes.",
+	       "again.\n\nWithout --timeout it is taken back after 30 minutes. What is taken back "
+	       "once the destination has been prepared ends the QEMU there: start another one for "
+	       "the next attempt.",
 	.children = cli_changing,
 };
 

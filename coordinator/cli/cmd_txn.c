@@ -3,11 +3,10 @@
  * lockstep txn: what lockstepd has on record.
  */
 #include "client.h"
+#include "render.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include <json-c/json.h>
 #include <qmp.h>
@@ -26,20 +25,9 @@ static const struct argp txn_argp = {
 	.children = cli_awaiting,
 };
 
-static void put_time(int64_t ms)
-{
-	time_t s = (time_t)(ms / 1000);
-	char text[32] = "";
-	struct tm tm;
-
-	if (localtime_r(&s, &tm))
-		strftime(text, sizeof(text), "%F %T", &tm);
-	printf("%s", text);
-}
-
 static void show_line(struct json_object *o)
 {
-	put_time(qmp_get_int(o, "began-ms", 0));
+	render_time(stdout, qmp_get_int(o, "began-ms", 0));
 	printf("  %-20s %-16s %-8s ", qmp_get_str(o, "txn", ""), qmp_get_str(o, "guest", ""),
 	       qmp_get_str(o, "operation", ""));
 	fputs(qmp_get_str(o, "end", "")[0] ? qmp_get_str(o, "end", "") : "(runs)", stdout);
@@ -71,13 +59,13 @@ static void show_one(const struct cli *cli, struct json_object *o)
 		return;
 	}
 	show_line(o);
+	render_items(stdout, qmp_get_array(o, "items"));
 	for (size_t i = 0; rows && i < json_object_array_length(rows); i++) {
 		struct json_object *row = json_object_array_get_idx(rows, i);
 
 		fputs("  ", stdout);
-		put_time(qmp_get_int(row, "at-ms", 0));
-		printf(".%03d  %s\n", (int)(qmp_get_int(row, "at-ms", 0) % 1000),
-		       qmp_get_str(row, "row", ""));
+		render_time(stdout, qmp_get_int(row, "at-ms", 0));
+		printf("  %s\n", qmp_get_str(row, "row", ""));
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -99,25 +100,26 @@ static void render_warning(const struct cli *cli, struct json_object *o)
 	fputc('\n', stderr);
 }
 
-/* Of several: each with what became of it. */
-static void render_items(struct json_object *list)
+void render_items(FILE *f, struct json_object *list)
 {
 	size_t n = list ? json_object_array_length(list) : 0;
 
-	for (size_t i = 0; i < n && n > 1; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
 		const char *reason = qmp_get_str(o, "reason", "");
 
-		fputs("  ", stderr);
-		words_put(stderr, qmp_get_str(o, "item", ""));
-		fprintf(stderr, ": %s%s", qmp_get_str(o, "result", ""), reason[0] ? ": " : "");
-		words_put(stderr, reason);
-		fputc('\n', stderr);
+		fputs("  ", f);
+		words_put(f, qmp_get_str(o, "item", ""));
+		fprintf(f, ": %s%s", qmp_get_str(o, "result", ""), reason[0] ? ": " : "");
+		words_put(f, reason);
+		fputc('\n', f);
 	}
 }
 
 static void render_end(const struct cli *cli, struct json_object *o)
 {
+	struct json_object *items = qmp_get_array(o, "items");
+
 	clear_bar();
 	if (!strcmp(qmp_get_str(o, "end", ""), "done"))
 		return; /* the command says what it is now */
@@ -125,7 +127,8 @@ static void render_end(const struct cli *cli, struct json_object *o)
 		qmp_get_str(o, "end", ""));
 	words_put(stderr, qmp_get_str(o, "reason", ""));
 	fputc('\n', stderr);
-	render_items(qmp_get_array(o, "items"));
+	if (items && json_object_array_length(items) > 1) /* of one the reason says it */
+		render_items(stderr, items);
 }
 
 static void render_request(struct json_object *o)
@@ -168,6 +171,61 @@ static void render_plan(struct json_object *o)
 	for (size_t i = 0; rows && i < json_object_array_length(rows); i++)
 		render_plan_row(json_object_array_get_idx(rows, i));
 }
+
+/* ---- for who only watches -------------------------------------------------- */
+
+void render_time(FILE *f, int64_t ms)
+{
+	time_t s = (time_t)(ms / 1000);
+	char text[32] = "";
+	struct tm tm;
+
+	if (localtime_r(&s, &tm))
+		strftime(text, sizeof(text), "%F %T", &tm);
+	fprintf(f, "%s.%03d", text, (int)(ms % 1000));
+}
+
+/* Of an event that is worth a line: what happened to what, and the words for it. */
+static bool watched_words(struct json_object *o, const char **ret_what, const char **ret_words)
+{
+	static const struct {
+		const char *event, *what, *words;
+	} lines[] = {
+		{ "row", "begun", "text" },	    { "row-done", "done", "text" },
+		{ "row-failed", "failed", "text" }, { "taking-back", "taking back", "text" },
+		{ "warning", "warning", "text" },   { "error", "refused", "error" },
+		{ "plan", "dry run", "operation" }, { "end", NULL, "reason" },
+		{ "unplug", NULL, "item" },
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		if (strcmp(qmp_get_str(o, "event", ""), lines[i].event))
+			continue;
+		*ret_what = lines[i].what ? lines[i].what : qmp_get_str(o, "end", "");
+		*ret_words = qmp_get_str(o, lines[i].words, "");
+		return true;
+	}
+	return false;
+}
+
+void render_watched(FILE *f, struct json_object *o)
+{
+	const char *what, *words, *row = qmp_get_str(o, "row", qmp_get_str(o, "operation", ""));
+
+	if (!watched_words(o, &what, &words))
+		return;
+	render_time(f, qmp_get_int(o, "at-us", 0) / 1000);
+	fprintf(f, "  %s  %s", qmp_get_str(o, "guest", ""), qmp_get_str(o, "txn", ""));
+	fprintf(f, "  %s%s%s", row, row[0] ? " " : "", what);
+	if (!strncmp(qmp_get_str(o, "event", ""), "row-", 4))
+		fprintf(f, " %" PRId64 " ms", qmp_get_int(o, "ms", 0));
+	fputs(words[0] ? ": " : "", f);
+	words_put(f, words);
+	fputc('\n', f);
+	fflush(f);
+}
+
+/* ---- for who asked ---------------------------------------------------------- */
 
 void render(const struct cli *cli, struct json_object *o)
 {

@@ -10,4 +10,14 @@
 /* @o is borrowed. */
 void render(const struct cli *cli, struct json_object *o);
 
+/* The same of anybody's transaction, for who only watches: a line with time, guest and transaction.
+ */
+void render_watched(FILE *f, struct json_object *o);
+
+/* Each device with what became of it, a line each; NULL: none. */
+void render_items(FILE *f, struct json_object *list);
+
+/* Date and time of day, to the millisecond; @ms since the epoch. */
+void render_time(FILE *f, int64_t ms);
+
 #endif

@@ -13,6 +13,7 @@
 
 #include "journal.h"
 #include "../report/json.h"
+#include "../report/report.h"
 
 static struct json_object *txn_json(const struct store_txn *t)
 {
@@ -77,6 +78,19 @@ static struct json_object *steps_json(const struct store_txn *t)
 	return steps;
 }
 
+/* What became of each device; of one that runs, or whose end the record has not seen, nobody knows.
+ */
+static void add_items(struct json_object *o, const struct store_txn *s)
+{
+	struct txn *t;
+
+	if (!s->text || txn_load(s->text, NULL, &t) < 0)
+		return;
+	if (!strcmp(s->ended, txn_end_name(t->end)))
+		json_object_object_add(o, "items", report_items(t));
+	txn_free(t);
+}
+
 static void on_show(void *arg, const struct store_txn *txns, unsigned n, const struct ls_err *err)
 {
 	struct json_object *o;
@@ -85,6 +99,7 @@ static void on_show(void *arg, const struct store_txn *txns, unsigned n, const s
 	if (failed(arg, err))
 		return;
 	o = txn_json(txns);
+	add_items(o, txns);
 	json_object_object_add(o, "rows", steps_json(txns));
 	json_add_str(o, "record", txns->text ? txns->text : "");
 	qmp_reply(arg, o);

@@ -73,7 +73,8 @@ static struct json_object *summary(const struct seen *s)
 		return o;
 	json_add_str(o, "status", vm_run_name(s->vm->run));
 	json_add_num(o, "vcpus", vm_vcpus(s->vm));
-	json_add_num(o, "vcpus-online", vm_vcpus_online(s->vm));
+	if (s->vm->agent_answers)
+		json_add_num(o, "vcpus-online", vm_vcpus_online(s->vm));
 	json_add_num(o, "memory", vm_memory(s->vm));
 	json_add_num(o, "age-ms", qmp_now_ms() - s->seen_ms);
 	return o;

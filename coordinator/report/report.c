@@ -54,8 +54,7 @@ struct json_object *report_progress(const struct vm_progress *p, enum vm_mig mig
 	return o;
 }
 
-/* What became of each device: "item", "result", and the "reason" if there is one. */
-static struct json_object *items(const struct txn *t)
+struct json_object *report_items(const struct txn *t)
 {
 	struct json_object *list = json_object_new_array();
 	char name[ITEM_NAME_BYTES];
@@ -90,7 +89,7 @@ struct json_object *report_ended(const char *guest, const struct txn *t)
 		json_add_str(o, "guest-says", t->guest_says);
 	json_object_object_add(o, "guest-seen", json_object_new_boolean(txn_guest_seen(t)));
 	if (t->op != OP_MIGRATE)
-		json_object_object_add(o, "items", items(t));
+		json_object_object_add(o, "items", report_items(t));
 	return o;
 }
 

@@ -25,6 +25,9 @@ struct json_object *report_progress(const struct vm_progress *p, enum vm_mig mig
 struct json_object *report_ended(const char *guest, const struct txn *t);
 struct json_object *report_error(int code, const struct ls_err *err);
 
+/* What became of each device: "item", "result", and the "reason" if there is one. */
+struct json_object *report_items(const struct txn *t);
+
 /* Before anything is planned: @vm's agent is waited for. */
 struct json_object *report_awaiting(const struct vm *vm, unsigned limit_ms);
 

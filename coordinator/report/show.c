@@ -55,8 +55,8 @@ static void show_cpu(FILE *f, const struct vm *vm, unsigned slot)
 	else if (!c->present)
 		fprintf(f, "  -");
 	else
-		fprintf(f, "  %-7s %-8s %-8s", guest_cpus(c, cpus, sizeof(cpus)),
-			on_off(c, c->device), on_off(c, c->kernel));
+		fprintf(f, "  %-7s %-8s %-*s", guest_cpus(c, cpus, sizeof(cpus)),
+			on_off(c, c->device), trouble || c->node > 0 ? 8 : 0, on_off(c, c->kernel));
 	if (c->node > 0)
 		fprintf(f, "  node %d", c->node);
 	fprintf(f, "%s%s\n", trouble ? "  ! " : "", trouble ? trouble : "");
@@ -204,7 +204,10 @@ static void mem_side(char *buf, size_t len, const struct vm_mem *m)
 
 static void row(FILE *f, const char *what, const char *a, const char *b)
 {
-	fprintf(f, "  %-24s  %-28s  %-28s%s\n", what, a, b, strcmp(a, b) ? "  ! differs" : "");
+	bool differs = strcmp(a, b) != 0;
+
+	fprintf(f, "  %-24s  %-28s  %-*s%s\n", what, a, differs ? 28 : 0, b,
+		differs ? "  ! differs" : "");
 }
 
 void show_side_by_side(FILE *f, const struct vm *before, const struct vm *after)

@@ -24,7 +24,9 @@
 #include "../../coordinator/hv/claim.h"
 #include "../../coordinator/cli/cli.h"
 #include "../../coordinator/cli/job.h"
+#include "../../coordinator/cli/render.h"
 #include "../../coordinator/cli/tell.h"
+#include "../../coordinator/report/show.h"
 #include "../../coordinator/report/words.h"
 
 #define REPORTS 2000
@@ -57,6 +59,78 @@ static void test_when_text_has_controls_then_shown_not_sent(void **state)
 		   "2J",
 		   "\\x9b2J");
 	assert_put("a\xe2\x82", "a\\xe2\\x82");
+}
+
+/* Who watches is told what, of whom and when; what only programs need is left out. */
+static void test_when_watched_then_a_line_for_what_happened(void **state)
+{
+	static const struct {
+		const char *event, *line;
+	} cases[] = {
+		{ "{\"event\":\"row\",\"row\":\"qemu:cpu\",\"text\":\"device_add cpu\",\"ms\":7",
+		  "qemu:cpu begun: device_add cpu\n" },
+		{ "{\"event\":\"row-done\",\"row\":\"qemu:cpu\",\"text\":\"\",\"ms\":32",
+		  "qemu:cpu done 32 ms\n" },
+		{ "{\"event\":\"row-failed\",\"row\":\"qemu:cpu\",\"text\":\"\033no\",\"ms\":1",
+		  "qemu:cpu failed 1 ms: \\x1bno\n" },
+		{ "{\"event\":\"end\",\"operation\":\"vcpus\",\"end\":\"undone\",\"reason\":"
+		  "\"cancelled\"",
+		  "vcpus undone: cancelled\n" },
+		{ "{\"event\":\"error\",\"error\":\"too many\"", "refused: too many\n" },
+		{ "{\"event\":\"unplug\",\"item\":\"ls-1-3\",\"end\":\"late\"", "late: ls-1-3\n" },
+		{ "{\"event\":\"accepted\",\"row\":\"claim\"", NULL },
+		{ "{\"event\":\"now\"", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[300], line[200], *shown = NULL;
+		struct json_object *o;
+		size_t len;
+		FILE *f = open_memstream(&shown, &len);
+
+		snprintf(text, sizeof(text),
+			 "%s,\"guest\":\"g1\",\"txn\":\"1\",\"at-us\":1795310000123456}",
+			 cases[i].event);
+		o = json_tokener_parse(text);
+		render_watched(f, o);
+		fclose(f);
+		snprintf(line, sizeof(line), ":20.123  g1  1  %s",
+			 cases[i].line ? cases[i].line : "");
+		if (cases[i].line)
+			assert_string_equal(strstr(shown, ":20.123"), line);
+		else
+			assert_int_equal(len, 0);
+		json_object_put(o);
+		free(shown);
+	}
+}
+
+/* ---- the state vector ---------------------------------------------------- */
+
+/* What is pasted into a report or compared has no blanks at the ends of its lines. */
+static void test_when_shown_then_no_blank_ends_a_line(void **state)
+{
+	struct vm_cpu cpus[] = {
+		{ .plugged = true, .vcpus = 1, .present = 1, .device = 1, .kernel = 1 },
+		{ .plugged = true, .vcpus = 1, .present = 1, .device = 1, .kernel = 0 },
+	};
+	struct vm vm = {
+		.agent = AGENT_LOCKSTEP, .agent_answers = true, .cpus = cpus, .n_cpus = 2
+	};
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	(void)state;
+	snprintf(vm.machine, sizeof(vm.machine), "q35");
+	show_vm(f, "g1", &vm);
+	show_side_by_side(f, &vm, &vm);
+	fclose(f);
+	assert_non_null(strstr(text, "online   online\n"));
+	assert_non_null(strstr(text, "online   offline   ! "));
+	assert_null(strstr(text, " \n"));
+	free(text);
 }
 
 /* ---- the claim ----------------------------------------------------------- */
@@ -208,6 +282,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_when_text_has_controls_then_shown_not_sent),
+		cmocka_unit_test(test_when_watched_then_a_line_for_what_happened),
+		cmocka_unit_test(test_when_shown_then_no_blank_ends_a_line),
 		cmocka_unit_test(test_when_holder_stands_still_then_busy_without_waiting),
 		cmocka_unit_test(test_when_spelled_differently_then_the_same_guest),
 		cmocka_unit_test(test_when_reports_come_fast_then_each_is_whole),
