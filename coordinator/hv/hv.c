@@ -227,7 +227,7 @@ void hv_free(struct hv *hv)
 	lease_stop(hv);
 	conn_done(&hv->monitor);
 	conn_done(&hv->agent);
-	look_queries_free(hv);
+	queries_free(hv);
 	while (hv->batches)
 		batch_free(hv->batches);
 	plugs_free(hv);

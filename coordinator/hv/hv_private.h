@@ -259,12 +259,36 @@ void hv_copy_txn(char *ret_txn, const char *txn);
 /* A slot's number in QEMU's words. Return: false if it is none, or not below @n. */
 bool hv_slot_number(const char *text, unsigned n, unsigned *ret_slot);
 
-/* hv_look.c */
-void look_connection(struct hv *hv); /* the agent's came, or the guest was stopped: go on */
+/**
+ * struct query - A question of a look that is out
+ * @look: its number; @what: NULL if the agent was asked
+ */
+struct query {
+	struct hv *hv;
+	uint32_t look;
+	const struct look_query *what;
+	struct query *next;
+};
+
+/* hv_query.c */
+struct query *query_new(struct look *k, const struct look_query *what);
+struct look *query_look(const struct query *q); /* NULL: it was given up */
+void query_free(struct query *q);
+void query_drop(struct hv *hv, struct conn *c); /* close it: it answers no more */
+void queries_free(struct hv *hv);
+
+/* hv_look_agent.c */
+void look_ask_agent(struct look *k);	   /* if it is time to, and it was not asked yet */
+bool look_agent_due(const struct look *k); /* it still has to be waited for */
+void look_agent_clock(struct look *k);	   /* give up on it in time */
 void look_agent_lost(struct hv *hv);
+void look_say_silence(struct look *k); /* why there is no answer, if there is none */
+
+/* hv_look.c */
+void look_step(struct look *k);
+void look_connection(struct hv *hv); /* the agent's came, or the guest was stopped: go on */
 void look_lost(struct hv *hv, const struct ls_err *err);
 void look_free(struct hv *hv);
-void look_queries_free(struct hv *hv);
 
 /* hv_guest.c: verbs of the agent. */
 void guest_ask(struct hv *hv, const struct hv_request *rq, struct batch *b);
