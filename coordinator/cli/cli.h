@@ -7,7 +7,7 @@
  * session.c        a guest opened for a command: claimed and looked at; recover.c: what a
  *                  command that was killed has left on it
  * client.c         the same commands where lockstepd has the guest
- * job.c            a migration's own process
+ * job.c            a migration's own process; signals.c: Ctrl-C, wherever it is waited
  * tell.c           reports, to here or to whoever watches; render.c: lines, bar, JSON lines;
  *                  paint.c: colour on a terminal
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A command as a client of the daemon. What it prints is made by report.c from the
+ * A command as a client of the daemon. What it prints is made by render.c from the
  * daemon's events, so that it does not matter where the engine runs.
  */
 #include "client.h"
@@ -8,11 +8,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <json-c/json.h>
 #include <lockstep/cleanup.h>
@@ -24,6 +21,7 @@
 #include "../report/json.h"
 #include "paint.h"
 #include "render.h"
+#include "signals.h"
 #include "../report/report.h"
 #include "../report/words.h"
 
@@ -77,7 +75,7 @@ int client_open(const struct cli *cli, struct qmp **ret_q)
 	return client_failed(cli, &err);
 }
 
-static struct json_object *guest_args(const char *name)
+struct json_object *client_args(const char *name)
 {
 	struct json_object *args = json_object_new_object();
 
@@ -92,7 +90,7 @@ int client_find(const struct cli *cli, const char *name, struct qmp **ret_q)
 
 	if (code || !*ret_q)
 		return code;
-	r = qmp_command(*ret_q, "status", guest_args(name), qmp_now_ms() + ANSWER_MS, &err, NULL);
+	r = qmp_command(*ret_q, "status", client_args(name), qmp_now_ms() + ANSWER_MS, &err, NULL);
 	if (r >= 0)
 		return XC_OK;
 	qmp_close(*ret_q);
@@ -230,26 +228,8 @@ static void read_events(struct follow *f)
 /* The daemon has one transaction a guest, and this connection asked for it. */
 static void ask_back(struct follow *f)
 {
-	struct signalfd_siginfo si;
-
-	if (read(f->signals, &si, sizeof(si)) != sizeof(si))
-		return;
-	if (!f->cli->quiet && !f->cli->json)
-		fprintf(stderr, "\nlockstep: %s: taking it back; wait for the end\n",
-			strsignal((int)si.ssi_signo));
-	qmp_submit(f->q, "cancel", guest_args(f->cli->guest.name), NULL, NULL, NULL, NULL);
-}
-
-static int begin_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals_asked(f->cli, f->signals))
+		qmp_submit(f->q, "cancel", client_args(f->cli->guest.name), NULL, NULL, NULL, NULL);
 }
 
 /* Ends with the transaction, which is bounded, or with the daemon. */
@@ -285,7 +265,7 @@ int client_follow(struct cli *cli, const char *verb, struct json_object *args)
 	struct follow f = { .cli = cli, .q = cli->daemon, .code = XC_STUCK };
 	int code;
 
-	f.signals = begin_signals();
+	f.signals = signals_open();
 	if (qmp_submit(f.q, verb, args, on_reply, &f, &f.err, NULL) < 0)
 		code = client_failed(cli, &f.err);
 	else
@@ -296,7 +276,7 @@ int client_follow(struct cli *cli, const char *verb, struct json_object *args)
 
 int client_wish(struct cli *cli, const struct wish *w)
 {
-	struct json_object *args = guest_args(cli->guest.name);
+	struct json_object *args = client_args(cli->guest.name);
 
 	wish_to_json(w, args);
 	client_add_timeout(cli, args);
@@ -330,7 +310,7 @@ int client_status(struct cli *cli)
 	struct ls_err err;
 	int code;
 
-	if (qmp_command(cli->daemon, "status", guest_args(cli->guest.name),
+	if (qmp_command(cli->daemon, "status", client_args(cli->guest.name),
 			qmp_now_ms() + ANSWER_MS, &err, &o) < 0)
 		return client_failed(cli, &err);
 	show_status(cli, o);
@@ -341,7 +321,7 @@ int client_status(struct cli *cli)
 
 int client_doctor(struct cli *cli)
 {
-	struct json_object *args = guest_args(cli->guest.name), *findings;
+	struct json_object *args = client_args(cli->guest.name), *findings;
 	struct ls_err err;
 	int code = XC_OK;
 

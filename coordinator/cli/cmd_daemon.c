@@ -83,14 +83,6 @@ static const struct argp cancel_argp = {
 	.children = cli_asking,
 };
 
-static struct json_object *name_args(const struct cli *cli)
-{
-	struct json_object *args = json_object_new_object();
-
-	json_add_str(args, "guest", cli->args[0]);
-	return args;
-}
-
 static int ask_cancel(struct cli *cli)
 {
 	struct json_object *args;
@@ -100,7 +92,7 @@ static int ask_cancel(struct cli *cli)
 		ls_err_set(&err, -EINVAL, "cancel: of which guest?");
 		return cli_error(cli, XC_USAGE, &err);
 	}
-	args = name_args(cli);
+	args = client_args(cli->args[0]);
 	if (cli->n_args > 1)
 		json_add_str(args, "txn", cli->args[1]);
 	return client_ask(cli, "cancel", args, NULL);

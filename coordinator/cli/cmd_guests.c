@@ -15,14 +15,6 @@
 
 #define AGAIN_MS 1000 /* a doctor ends without an event */
 
-static struct json_object *name_args(const struct cli *cli)
-{
-	struct json_object *args = json_object_new_object();
-
-	json_add_str(args, "guest", cli->args[0]);
-	return args;
-}
-
 /* ---- add -------------------------------------------------------------------------- */
 
 static const struct argp add_argp = {
@@ -64,7 +56,7 @@ static int run_add(struct cli *cli)
 			   "unix:PATH [--agent unix:PATH]");
 		return cli_error(cli, XC_USAGE, &err);
 	}
-	args = name_args(cli);
+	args = client_args(cli->args[0]);
 	json_add_str(args, "qmp", cli->guest.qmp);
 	json_add_str(args, "agent", cli->guest.agent);
 	json_object_object_add(args, "no-wait", json_object_new_boolean(cli->no_wait));
@@ -119,8 +111,8 @@ static int remove_when_it_can_be(const struct cli *cli, struct qmp *q)
 					   qmp_now_ms() + client_limit_ms(cli), &err, NULL);
 
 	while (r >= 0) {
-		r = qmp_command(q, "remove", name_args(cli), qmp_now_ms() + client_limit_ms(cli),
-				&err, NULL);
+		r = qmp_command(q, "remove", client_args(cli->args[0]),
+				qmp_now_ms() + client_limit_ms(cli), &err, NULL);
 		if (r >= 0)
 			return XC_OK;
 		if (strcmp(err.class, "BUSY") || cli->no_wait ||

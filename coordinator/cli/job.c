@@ -7,10 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +18,7 @@
 
 #include "render.h"
 #include "../report/report.h"
+#include "signals.h"
 
 /* The job: no terminal, no standard streams, one socket to the watcher. */
 static void become_job(int fd)
@@ -31,17 +30,6 @@ static void become_job(int fd)
 		dup2(null, i);
 	/* A watcher that stands still must not hold up a migration. */
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-}
-
-static int no_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static void show(const struct cli *cli, struct json_object *o)
@@ -71,18 +59,6 @@ static bool read_report(const struct cli *cli, int fd, char *buf)
 	return true;
 }
 
-static void ask_back(const struct cli *cli, int fd, int signals)
-{
-	struct signalfd_siginfo si;
-
-	if (read(signals, &si, sizeof(si)) != sizeof(si))
-		return;
-	if (!cli->quiet && !cli->json)
-		fprintf(stderr, "\nlockstep: %s: taking the migration back, if it still can be\n",
-			strsignal((int)si.ssi_signo));
-	send(fd, "cancel\n", 7, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 /* Killed, so it could not say how it ends. */
 static int was_killed(const struct cli *cli, int status)
 {
@@ -106,8 +82,8 @@ static int watch_job(const struct cli *cli, pid_t pid, int fd, int signals)
 	while (buf) {
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			break;
-		if (p[1].revents)
-			ask_back(cli, fd, signals);
+		if (p[1].revents && signals_asked(cli, signals))
+			send(fd, "cancel\n", 7, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (p[0].revents && !read_report(cli, fd, buf))
 			break;
 	}
@@ -145,7 +121,7 @@ int job_run(struct cli *cli, job_fn fn)
 	close(fds[1]);
 	if (pid < 0)
 		return not_started(cli);
-	signals = no_signals();
+	signals = signals_open();
 	code = watch_job(cli, pid, fds[0], signals);
 	if (code == XC_STUCK && !cli->quiet && !cli->json)
 		fprintf(stderr, "lockstep: \"lockstep recover %s\" looks again\n", cli->guest.name);

@@ -8,13 +8,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
+#include <lockstep/cleanup.h>
 #include <lockstep/log.h>
 #include <qmp.h>
 
 #include "../hv/claim.h"
+#include "signals.h"
 #include "tell.h"
 
 /* ---- life --------------------------------------------------------------- */
@@ -89,29 +89,14 @@ void session_close(struct session *s)
 
 /* ---- running ------------------------------------------------------------ */
 
-static int on_signal(sd_event_source *src, const struct signalfd_siginfo *si, void *arg)
+static int on_signal(sd_event_source *src, int fd, uint32_t revents, void *arg)
 {
 	struct session *s = arg;
 
-	(void)src;
-	if (!s->cli->quiet && !s->cli->json)
-		fprintf(stderr, "\nlockstep: %s: taking it back; wait for the end\n",
-			strsignal((int)si->ssi_signo));
-	run_cancel(s->run);
+	(void)src, (void)revents;
+	if (signals_asked(s->cli, fd))
+		run_cancel(s->run);
 	return 0;
-}
-
-static void watch_signals(struct session *s, sd_event_source **src)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < 3; i++)
-		sigaddset(&set, signals[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	for (size_t i = 0; i < 3; i++)
-		sd_event_add_signal(s->loop, &src[i], signals[i], on_signal, s);
 }
 
 uint64_t session_deadline(const struct session *s)
@@ -121,13 +106,14 @@ uint64_t session_deadline(const struct session *s)
 
 int session_run(struct session *s, struct txn *t)
 {
-	sd_event_source *signals[3] = { NULL };
+	ls_autoclose int signals = signals_open();
+	sd_event_source *src = NULL;
 
-	watch_signals(s, signals);
+	if (signals >= 0)
+		sd_event_add_io(s->loop, &src, signals, EPOLLIN, on_signal, s);
 	if (run_txn(s->run, t, session_deadline(s)) < 0)
 		t->end = END_STUCK;
-	for (size_t i = 0; i < 3; i++)
-		sd_event_source_disable_unref(signals[i]);
+	sd_event_source_disable_unref(src);
 	tell_end(s->cli, t);
 	return exit_of_end(t->end);
 }
