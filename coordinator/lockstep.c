@@ -23,8 +23,8 @@ enum where {
 };
 
 /* What to do where lockstepd has the guest. */
-#define LET_GO	  "it cannot move it: \"lockstep remove\" the guest first, then migrate it"
-#define BY_ITSELF "it recovers it by itself, at once: \"lockstep status\", \"lockstep txn list\""
+#define LET_GO	  "cannot move it: \"lockstep remove\" the guest first, then migrate it"
+#define BY_ITSELF "recovers it by itself: \"lockstep status\", \"lockstep txn list\""
 
 static const char *const on_or_off[] = { "online", "offline", NULL };
 
@@ -132,7 +132,7 @@ static int find_at_daemon(struct cli *cli, const struct entry *e)
 	if (code || !cli->daemon)
 		return code;
 	if (e->where == HERE) {
-		ls_err_set(&err, -EBUSY, "%.60s: lockstepd has this guest, and %s", name,
+		ls_err_set(&err, -EBUSY, "%.60s: lockstepd has this guest and %s", name,
 			   e->instead);
 		return cli_error(cli, XC_BUSY, &err);
 	}
