@@ -43,18 +43,22 @@ static int exit_of(const struct ls_err *err)
 	return err->class[0] ? XC_REFUSED : XC_REACH;
 }
 
-int client_failed(const struct cli *cli, struct ls_err *err)
-{
-	if (!err->class[0])
-		ls_err_prefix(err, "lockstepd");
-	return cli_error(cli, exit_of(err), err);
-}
-
 static const char *socket_path(void)
 {
 	const char *path = getenv(DAEMON_SOCKET_ENV);
 
 	return path && path[0] ? path : DAEMON_SOCKET;
+}
+
+int client_failed(const struct cli *cli, struct ls_err *err)
+{
+	if (!err->class[0])
+		ls_err_prefix(err, "lockstepd");
+	if (strcmp(err->class, "CommandNotFound"))
+		return cli_error(cli, exit_of(err), err);
+	ls_err_prefix(err, "%.120s: what answers there is no lockstepd, or another version of it",
+		      socket_path());
+	return cli_error(cli, XC_REACH, err);
 }
 
 int client_open(const struct cli *cli, struct qmp **ret_q)
@@ -285,23 +289,33 @@ int client_wish(struct cli *cli, const struct wish *w)
 
 /* ---- looking ------------------------------------------------------------------------ */
 
-static void show_status(const struct cli *cli, struct json_object *o)
+static int say_unseen(const struct cli *cli, struct json_object *o)
+{
+	struct ls_err err;
+
+	ls_err_set(&err, -EPIPE, "%s: %.200s; lockstepd tries again", qmp_get_str(o, "state", ""),
+		   qmp_get_str(o, "reason", ""));
+	return cli_error(cli, XC_REACH, &err);
+}
+
+static int show_status(const struct cli *cli, struct json_object *o)
 {
 	int64_t age_s = qmp_get_int(o, "age-ms", 0) / 1000;
+	const char *state = qmp_get_str(o, "state", "");
+	bool seen = qmp_get_obj(o, "vm") != NULL;
 
 	if (cli->json) {
 		json_print(json_object_get(o));
-		return;
+		return seen ? XC_OK : XC_REACH;
 	}
+	if (!seen)
+		return say_unseen(cli, o);
 	paint_lines(stdout, qmp_get_str(o, "text", ""));
 	if (age_s)
 		printf("seen by lockstepd %" PRId64 " s ago\n", age_s);
-	if (strcmp(qmp_get_str(o, "state", ""), "ready")) {
-		printf("lockstepd: %s", qmp_get_str(o, "state", ""));
-		printf("%s", qmp_get_str(o, "reason", "")[0] ? ": " : "");
-		words_put(stdout, qmp_get_str(o, "reason", ""));
-		putchar('\n');
-	}
+	if (strcmp(state, "ready"))
+		printf("lockstepd: %s\n", state);
+	return XC_OK;
 }
 
 int client_status(struct cli *cli)
@@ -313,8 +327,7 @@ int client_status(struct cli *cli)
 	if (qmp_command(cli->daemon, "status", client_args(cli->guest.name),
 			qmp_now_ms() + ANSWER_MS, &err, &o) < 0)
 		return client_failed(cli, &err);
-	show_status(cli, o);
-	code = qmp_get_obj(o, "vm") ? XC_OK : XC_REACH;
+	code = show_status(cli, o);
 	json_object_put(o);
 	return code;
 }

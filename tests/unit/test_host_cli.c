@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,11 +24,13 @@
 
 #include "../../coordinator/hv/claim.h"
 #include "../../coordinator/cli/cli.h"
+#include "../../coordinator/cli/client.h"
 #include "../../coordinator/cli/job.h"
 #include "../../coordinator/cli/render.h"
 #include "../../coordinator/cli/tell.h"
 #include "../../coordinator/report/show.h"
 #include "../../coordinator/report/words.h"
+#include "fake_server.h"
 
 #define REPORTS 2000
 #define QUEUE	64 /* more than any claim's socket lets wait */
@@ -184,6 +187,58 @@ static void test_when_spelled_differently_then_the_same_guest(void **state)
 	unlink(path);
 }
 
+/* ---- the daemon's socket ------------------------------------------------- */
+
+/* Serves nothing but the greeting, until it is killed; its path goes to @fd. */
+static void be_a_monitor(const char *dir, int fd)
+{
+	static const struct qmp_verb none[] = { { 0 } };
+	struct server s = { 0 };
+	sd_event *loop = NULL;
+
+	if (sd_event_new(&loop) < 0)
+		_exit(1);
+	server_begin(&s, loop, dir, "qmp", QMP_DIALECT_QMP, none);
+	if (write(fd, s.path, sizeof(s.path)) == sizeof(s.path))
+		sd_event_loop(loop);
+	_exit(1);
+}
+
+/* A monitor of QEMU where lockstepd should be: what is wrong is the socket, not the verb. */
+static void test_when_it_is_no_daemon_then_said(void **state)
+{
+	struct cli cli = { .watcher = -1, .json = true };
+	char dir[] = "/tmp/lockstep-cli-XXXXXX", path[sizeof(((struct server *)0)->path)];
+	char seen[1000] = "";
+	FILE *f = tmpfile();
+	int saved, code, fds[2];
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (!pid)
+		be_a_monitor(dir, fds[1]);
+	assert_int_equal(read(fds[0], path, sizeof(path)), sizeof(path));
+	setenv("LOCKSTEPD_SOCKET", path, 1);
+	saved = dup(STDOUT_FILENO);
+	dup2(fileno(f), STDOUT_FILENO);
+	code = client_ask(&cli, "list", NULL, NULL);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(code, XC_REACH);
+	assert_true(pread(fileno(f), seen, sizeof(seen) - 1, 0) > 0);
+	assert_non_null(strstr(seen, "no lockstepd"));
+	fclose(f);
+	close(fds[0]);
+	close(fds[1]);
+	unlink(path);
+	rmdir(dir);
+}
+
 /* ---- a migration's own process ------------------------------------------- */
 
 static int reports(struct cli *cli, int watch)
@@ -286,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_when_shown_then_no_blank_ends_a_line),
 		cmocka_unit_test(test_when_holder_stands_still_then_busy_without_waiting),
 		cmocka_unit_test(test_when_spelled_differently_then_the_same_guest),
+		cmocka_unit_test(test_when_it_is_no_daemon_then_said),
 		cmocka_unit_test(test_when_reports_come_fast_then_each_is_whole),
 		cmocka_unit_test(test_when_a_report_is_bad_then_the_next_is_shown),
 		cmocka_unit_test(test_when_the_job_is_killed_then_an_error_object),
