@@ -136,10 +136,11 @@ static void still_pending(const struct txn *t, const struct view *v, struct ls_e
 	const char *id = pending_unplug(SRC(v));
 
 	(void)t;
-	ls_err_set(err, -EBUSY,
-		   "the guest was asked for %s and has not answered: it could give it in the "
-		   "middle of the move; wait for it, or ask for it again",
-		   id ? id : "a device");
+	ls_err_set(
+		err, -EBUSY,
+		"the guest was asked for %s and has not answered: it could give it in the "
+		"middle of the move; wait for it, or ask for it again (lockstep doctor shows it)",
+		id ? id : "a device");
 }
 
 /* ---- what makes a row impossible -------------------------------------- */

@@ -86,6 +86,14 @@ int vm_copy(const struct vm *from, struct vm *ret)
 	return -ENOMEM;
 }
 
+struct vm_cpu *vm_cpu_by_id(const struct vm *vm, const char *id)
+{
+	for (unsigned i = 0; i < vm->n_cpus; i++)
+		if (vm->cpus[i].plugged && !strcmp(vm->cpus[i].id, id))
+			return &vm->cpus[i];
+	return NULL;
+}
+
 struct vm_mem *vm_mem_by_id(const struct vm *vm, const char *id)
 {
 	for (unsigned i = 0; i < vm->n_mems; i++)
@@ -237,13 +245,13 @@ bool vm_same_inventory(const struct vm *a, const struct vm *b, char *text, size_
 	if (!same_cpus(a, b, text, len))
 		return false;
 	for (unsigned i = 0; i < a->n_mems; i++) {
-		if (same_mem(&a->mems[i], vm_mem_by_id(b, a->mems[i].id)))
+		if (!a->mems[i].plugged || same_mem(&a->mems[i], vm_mem_by_id(b, a->mems[i].id)))
 			continue;
 		snprintf(text, len, "memory device %s is not the same there", a->mems[i].id);
 		return false;
 	}
 	for (unsigned i = 0; i < b->n_mems; i++) {
-		if (vm_mem_by_id(a, b->mems[i].id))
+		if (!b->mems[i].plugged || vm_mem_by_id(a, b->mems[i].id))
 			continue;
 		snprintf(text, len, "memory device %s exists only there", b->mems[i].id);
 		return false;

@@ -259,6 +259,8 @@ struct view {
 	struct vm vm[SIDE_COUNT];
 };
 
+/* A vCPU that is plugged; NULL: none. */
+struct vm_cpu *vm_cpu_by_id(const struct vm *vm, const char *id);
 struct vm_mem *vm_mem_by_id(const struct vm *vm, const char *id);
 
 /* vCPUs that QEMU has; those that could be had at most. */
@@ -291,7 +293,8 @@ const char *vm_cpu_trouble(const struct vm *vm, unsigned slot);
 const char *vm_mem_trouble(const struct vm *vm, const struct vm_mem *m);
 
 /**
- * vm_same_inventory() - Whether a guest of one QEMU would find its devices on another
+ * vm_same_inventory() - Whether a guest of one QEMU would find its devices on another;
+ * a backend alone is none
  * @a, @b: the guests
  * @text:  the first difference in words
  * @len:   size of @text

@@ -25,23 +25,11 @@
 #include "../report/json.h"
 #include "../report/report.h"
 
-/* What QEMU has under that id; both may be NULL. */
-static void find(const struct vm *vm, const char *id, const struct vm_cpu **ret_cpu,
-		 const struct vm_mem **ret_mem)
-{
-	*ret_cpu = NULL;
-	*ret_mem = vm_mem_by_id(vm, id);
-	for (unsigned i = 0; i < vm->n_cpus; i++)
-		if (vm->cpus[i].plugged && !strcmp(vm->cpus[i].id, id))
-			*ret_cpu = &vm->cpus[i];
-}
-
 static bool pending(const struct vm *vm, const char *id, bool *ret_there)
 {
-	const struct vm_cpu *cpu;
-	const struct vm_mem *mem;
+	const struct vm_cpu *cpu = vm_cpu_by_id(vm, id);
+	const struct vm_mem *mem = vm_mem_by_id(vm, id);
 
-	find(vm, id, &cpu, &mem);
 	*ret_there = cpu || (mem && mem->plugged);
 	return (cpu && cpu->unplug == TRI_YES) || (mem && mem->unplug == TRI_YES);
 }

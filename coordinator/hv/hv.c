@@ -55,12 +55,16 @@ void hv_expect_unplug(struct hv *hv, const struct vm *vm, const char *id, bool p
 {
 	const struct vm_mem *mem = vm_mem_by_id(vm, id);
 	struct hv_unplug *u = mem && mem->plugged ? hv_unplug(hv, id, pending) : NULL;
+	char mark[MARK_BYTES];
 
 	if (u)
 		u->asked = pending;
 	for (unsigned i = 0; i < vm->n_cpus && i < hv->n_slots; i++)
 		if (!strcmp(vm->cpus[i].id, id))
 			hv->slots[i].asked = pending;
+	mark_name(mark, id, mem ? mem->backend : "");
+	if (!pending)
+		mark_remove(hv, mark);
 }
 
 /* Told once, and only of what was asked for from here. */

@@ -12,6 +12,7 @@
  * hv_look.c   one observation; hv_read.c what QEMU's answers mean for it,
  *             hv_vector.c put together
  * hv_store.c  the journal in QEMU
+ * hv_mark.c   marks in QEMU of unplugs that were asked for
  */
 #ifndef COORDINATOR_HV_PRIVATE_H
 #define COORDINATOR_HV_PRIVATE_H
@@ -154,6 +155,19 @@ void process_monitor_lost(struct hv *hv);
 /* hv_backend.c: arguments of object-add for a DIMM made of @backing. */
 struct json_object *backend_args(const char *backing, const char *id, uint64_t size);
 
+/* hv_mark.c */
+#define MARK_BYTES QMP_ID_BYTES
+
+/* What a mark is about; @backend: of a DIMM, else empty. */
+struct unplug_mark {
+	char device[LS_NAME_BYTES], backend[LS_NAME_BYTES];
+};
+
+void mark_name(char *ret_name, const char *device, const char *backend);
+bool mark_read(const char *name, struct unplug_mark *ret_mark); /* false: it is none */
+void mark_set(struct batch *b, const char *name, const char *txn);
+void mark_remove(struct hv *hv, const char *name); /* nobody waits for it */
+
 /* hv_batch.c */
 struct batch *batch_new(struct hv *hv, hv_reply_fn fn, void *arg);
 void batch_add(struct batch *b, struct conn *c, const char *name, struct json_object *args);
@@ -167,9 +181,11 @@ void batch_bad(struct batch *b, unsigned item, const struct ls_err *err);
 /**
  * struct part - A command of a batch: the argument of its reply function
  * @items: that it is about, @n of them; @id: what each of them is in the reply
+ * @mark:  that was set for it, else empty
  */
 struct part {
 	struct batch *b;
+	char mark[MARK_BYTES];
 	unsigned n, size;
 	struct part_item {
 		unsigned item;

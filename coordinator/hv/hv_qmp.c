@@ -41,21 +41,26 @@ static void on_del(struct qmp *q, struct json_object *value, const struct ls_err
 	bool *flag = asked(p->b->hv, p->items[0].id);
 
 	(void)q, (void)value;
-	if (err && err->code == -EREMOTEIO && !strstr(err->text, "in the process of unplug") &&
-	    flag)
-		*flag = false;
+	if (err && err->code == -EREMOTEIO && !strstr(err->text, "in the process of unplug")) {
+		if (flag)
+			*flag = false;
+		mark_remove(p->b->hv, p->mark);
+	}
 	if (err)
 		batch_bad(p->b, p->items[0].item, err);
 	batch_done(p->b);
 }
 
-static void device_del(struct hv *hv, const char *device, struct batch *b, unsigned item,
+static void device_del(struct hv *hv, const struct hv_request *rq, struct batch *b, unsigned item,
 		       int64_t id)
 {
+	const struct item *it = &rq->t->items[item];
 	struct part *p = part_new(b);
 
 	part_item(p, item, id);
-	batch_add_part(p, &hv->monitor, "device_del", qmp_args_id(device), on_del);
+	mark_name(p->mark, it->id, it->backend);
+	mark_set(b, p->mark, rq->t->id);
+	batch_add_part(p, &hv->monitor, "device_del", qmp_args_id(it->id), on_del);
 }
 
 static void cpu_del(struct hv *hv, const struct hv_request *rq, struct batch *b)
@@ -69,7 +74,7 @@ static void cpu_del(struct hv *hv, const struct hv_request *rq, struct batch *b)
 			hv->slots[it->slot].asked = true;
 			hv->slots[it->slot].refused = false;
 		}
-		device_del(hv, it->id, b, rq->todo[i], it->slot);
+		device_del(hv, rq, b, rq->todo[i], it->slot);
 	}
 }
 
@@ -94,15 +99,30 @@ static struct json_object *dimm_args(const char *id, const char *backend, int sl
 	return args;
 }
 
-static void dimm_del(struct hv *hv, const char *id, struct batch *b, unsigned item)
+/* It comes again under its name: what was asked of the one before is over. */
+static void dimm_add(struct hv *hv, const struct item *it, struct batch *b, unsigned item)
 {
-	struct hv_unplug *u = b->sink ? NULL : hv_unplug(hv, id, true);
+	struct hv_unplug *u = b->sink ? NULL : hv_unplug(hv, it->id, false);
+	char mark[MARK_BYTES];
+
+	if (u) {
+		u->asked = u->refused = false;
+		mark_name(mark, it->id, it->backend);
+		mark_remove(hv, mark);
+	}
+	batch_add_item(b, &hv->monitor, "device_add", dimm_args(it->id, it->backend, it->slot, 0),
+		       item);
+}
+
+static void dimm_del(struct hv *hv, const struct hv_request *rq, struct batch *b, unsigned item)
+{
+	struct hv_unplug *u = b->sink ? NULL : hv_unplug(hv, rq->t->items[item].id, true);
 
 	if (u) {
 		u->asked = true;
 		u->refused = false;
 	}
-	device_del(hv, id, b, item, u ? -1 - (u - hv->unplugs) : INT64_MAX);
+	device_del(hv, rq, b, item, u ? -1 - (u - hv->unplugs) : INT64_MAX);
 }
 
 static struct json_object *size_args(const char *id, uint64_t bytes)
@@ -127,11 +147,10 @@ static void memory_item(struct hv *hv, const struct hv_request *rq, unsigned ite
 		batch_add_item(b, m, "object-del", qmp_args_id(it->backend), item);
 		break;
 	case VERB_DIMM_ADD:
-		batch_add_item(b, m, "device_add", dimm_args(it->id, it->backend, it->slot, 0),
-			       item);
+		dimm_add(hv, it, b, item);
 		break;
 	case VERB_DIMM_DEL:
-		dimm_del(hv, it->id, b, item);
+		dimm_del(hv, rq, b, item);
 		break;
 	default:
 		batch_add_item(b, m, "qom-set", size_args(it->id, rq->level[item]), item);

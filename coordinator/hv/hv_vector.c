@@ -47,24 +47,34 @@ static void add_device(struct look *k, const struct qmp_memory_device *d)
 	k->vm.n_mems++;
 }
 
+/* What a DIMM has left. Return: false if a device uses it, or it is known. */
+static bool add_rest(struct look *k, const char *id, const char *backend)
+{
+	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
+
+	for (unsigned i = 0; i < k->vm.n_mems; i++)
+		if (!strcmp(k->vm.mems[i].backend, backend))
+			return false;
+	if (k->vm.n_mems == LS_MEM_DEVICES_MAX)
+		return true;
+	*m = (struct vm_mem){ .kind = VM_DIMM, .slot = -1, .anonymous = true };
+	snprintf(m->backend, sizeof(m->backend), "%s", backend);
+	snprintf(m->id, sizeof(m->id), "%s", id);
+	k->vm.n_mems++;
+	return true;
+}
+
 /* A backend of ours that no device uses: "ls-TXN-SLOT-mem" without "ls-TXN-SLOT". */
 static void add_orphan(struct look *k, const char *backend)
 {
 	size_t n = strlen(backend), tail = strlen("-mem");
-	struct vm_mem *m = &k->vm.mems[k->vm.n_mems];
+	char id[LS_NAME_BYTES];
 
-	if (k->vm.n_mems == LS_MEM_DEVICES_MAX)
-		return;
 	if (strncmp(backend, "ls-", 3) || n <= tail || n >= LS_NAME_BYTES ||
 	    strcmp(backend + n - tail, "-mem"))
 		return;
-	for (unsigned i = 0; i < k->vm.n_mems; i++)
-		if (!strcmp(k->vm.mems[i].backend, backend))
-			return;
-	*m = (struct vm_mem){ .kind = VM_DIMM, .slot = -1, .anonymous = true };
-	memcpy(m->backend, backend, n + 1);
-	snprintf(m->id, sizeof(m->id), "%.*s", (int)(n - tail), backend);
-	k->vm.n_mems++;
+	snprintf(id, sizeof(id), "%.*s", (int)(n - tail), backend);
+	add_rest(k, id, backend);
 }
 
 /* One for each device, and for each object that may turn out to be an orphan. */
@@ -75,11 +85,35 @@ static size_t most_mems(const struct look *k)
 	return n < LS_MEM_DEVICES_MAX ? n : LS_MEM_DEVICES_MAX;
 }
 
+/* Asked for earlier, by whomever; over when it has gone with all that it had, or is refused. */
+static void put_mark(struct look *k, const char *name)
+{
+	struct unplug_mark mark;
+	struct vm_cpu *cpu;
+	struct vm_mem *mem;
+
+	if (!mark_read(name, &mark))
+		return;
+	cpu = vm_cpu_by_id(&k->vm, mark.device);
+	mem = vm_mem_by_id(&k->vm, mark.device);
+	if (!cpu)
+		hv_unplug(k->hv, mark.device, true); /* so that a refusal is noted */
+	if (cpu && !cpu->refused)
+		cpu->unplug = TRI_YES;
+	else if (mem && !mem->refused)
+		mem->unplug = TRI_YES;
+	else if (cpu || mem || !has_object(k, mark.backend, NULL) ||
+		 !add_rest(k, mark.device, mark.backend))
+		mark_remove(k->hv, name);
+}
+
 static void put_memory(struct look *k)
 {
 	k->vm.mems = calloc(most_mems(k) + 1, sizeof(*k->vm.mems));
 	for (size_t i = 0; k->vm.mems && i < k->n_mems; i++)
 		add_device(k, &k->mems[i]);
+	for (size_t i = 0; k->vm.mems && i < k->n_objects && !k->err.code; i++)
+		put_mark(k, k->objects[i].name);
 	for (size_t i = 0; k->vm.mems && i < k->n_objects; i++)
 		add_orphan(k, k->objects[i].name);
 }

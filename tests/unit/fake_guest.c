@@ -99,6 +99,57 @@ static void do_empty_list(struct qmp_call *call, struct json_object *args, void 
 	answer(call, "[]");
 }
 
+/* The one of that name, "" for a free one; NULL: there is none. */
+static char *object_find(const char *name)
+{
+	for (size_t i = 0; i < COUNT(fake.objects); i++)
+		if (!strcmp(fake.objects[i], name))
+			return fake.objects[i];
+	return NULL;
+}
+
+static void do_objects(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	struct json_object *list = json_object_new_array();
+
+	(void)args, (void)arg;
+	for (size_t i = 0; i < COUNT(fake.objects); i++) {
+		struct json_object *o;
+
+		if (!fake.objects[i][0])
+			continue;
+		o = json_object_new_object();
+		json_object_object_add(o, "name", json_object_new_string(fake.objects[i]));
+		json_object_object_add(o, "type", json_object_new_string("child<secret>"));
+		json_object_array_add(list, o);
+	}
+	qmp_reply(call, list);
+}
+
+static void do_object_add(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	const char *id = qmp_get_str(args, "id", "");
+
+	(void)arg;
+	if (object_find(id)) {
+		qmp_reply_error(call, "GenericError", "attempt to add duplicate property");
+		return;
+	}
+	snprintf(object_find(""), sizeof(fake.objects[0]), "%s", id);
+	fake_note(fake.commands, qmp_call_name(call), args);
+	qmp_reply(call, NULL);
+}
+
+static void do_object_del(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	char *object = object_find(qmp_get_str(args, "id", ""));
+
+	(void)arg;
+	if (object)
+		object[0] = '\0';
+	qmp_reply(call, NULL);
+}
+
 static void do_change(struct qmp_call *call, struct json_object *args, void *arg)
 {
 	(void)arg;
@@ -113,6 +164,14 @@ static const struct qmp_field device_fields[] = {
 	{ "driver", QMP_STRING, true, 0, 200, 0, "type" },
 	{ "id", QMP_STRING, false, 0, 200, 0, "of the device" },
 	{ "core-id", QMP_INT, true, 0, 200, 0, "where" },
+	{ "slot", QMP_INT, true, 0, 200, 0, "where" },
+	{ "memdev", QMP_STRING, true, 0, 200, 0, "its memory" },
+};
+
+static const struct qmp_field object_fields[] = {
+	{ "qom-type", QMP_STRING, false, 0, 200, 0, "what" },
+	{ "id", QMP_STRING, false, 0, 200, 0, "of the object" },
+	{ "data", QMP_STRING, true, 0, 200, 0, "in it" },
 };
 
 static const struct qmp_field get_fields[] = {
@@ -124,7 +183,9 @@ static const struct qmp_verb qemu_verbs[] = {
 	{ "query-status", do_status, NULL, 0 },
 	{ "query-version", do_version, NULL, 0 },
 	{ "qom-get", do_get, get_fields, COUNT(get_fields) },
-	{ "qom-list", do_empty_list, get_fields, COUNT(get_fields) },
+	{ "qom-list", do_objects, get_fields, COUNT(get_fields) },
+	{ "object-add", do_object_add, object_fields, COUNT(object_fields) },
+	{ "object-del", do_object_del, device_fields, COUNT(device_fields) },
 	{ "query-hotpluggable-cpus", do_cpus, NULL, 0 },
 	{ "device_add", do_change, device_fields, COUNT(device_fields) },
 	{ "device_del", do_change, device_fields, COUNT(device_fields) },
@@ -191,17 +252,24 @@ static void on_said(void *arg, const char *text)
 	snprintf(fake.said + at, sizeof(fake.said) - at, "%s\n", text);
 }
 
-int fake_begin(void **state)
+void fake_another(void)
 {
 	const struct hv_listener listener = { on_hint, on_lost, NULL, on_said };
 
+	hv_free(fake.hv);
+	fake.hv = hv_new(fake.loop, "g1", fake.qemu.path, fake.agent.path, &listener);
+	assert_non_null(fake.hv);
+}
+
+int fake_begin(void **state)
+{
 	(void)state;
 	fake = (struct fake_guest){ .cpus = "[]", .no_id = "", .no_words = "" };
 	assert_int_equal(sd_event_new(&fake.loop), 0);
 	server_begin(&fake.qemu, fake.loop, dir, "qmp", QMP_DIALECT_QMP, qemu_verbs);
 	server_begin(&fake.agent, fake.loop, dir, "agent", QMP_DIALECT_QGA, agent_verbs);
-	fake.hv = hv_new(fake.loop, "g1", fake.qemu.path, fake.agent.path, &listener);
-	return fake.hv ? 0 : -1;
+	fake_another();
+	return 0;
 }
 
 int fake_finish(void **state)

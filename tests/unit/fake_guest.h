@@ -22,6 +22,7 @@ struct json_object;
 /**
  * struct fake_guest - What both answer, what they were told, and what the driver made of it
  * @cpus:             the slots, as QEMU lists them
+ * @objects:          names of those in QEMU; empty: room for one
  * @vsmt:             of a pSeries machine; NULL: it is none
  * @no_id, @no_words: the device that QEMU does not want, and why
  * @cuts_at_the_end:  QEMU ends before the last question of a look is answered
@@ -42,6 +43,7 @@ struct fake_guest {
 	bool cuts_at_the_end, stops_when_asked;
 	unsigned renewals, refusals;
 	struct qmp_call *held;
+	char objects[8][MARK_BYTES];
 	char commands[FAKE_TEXT], said[FAKE_TEXT];
 	struct vm seen;
 	struct ls_err reply;
@@ -69,6 +71,9 @@ uint64_t fake_look(void);
 
 /* One request, and its end in fake.reply. */
 void fake_ask(const struct hv_request *rq);
+
+/* Another coordinator has the guest from now on: it knows what QEMU and the agent say. */
+void fake_another(void);
 
 /* The driver begins anew for each test, in a folder that all of them share. */
 int fake_begin(void **state);

@@ -60,12 +60,13 @@ static void look_at_cores(void)
 static void ask(enum verb verb, const unsigned *todo, unsigned n)
 {
 	struct view view = { .vm = { fake.seen } };
-	struct item items[5] = { { .slot = 0 },
+	struct item items[6] = { { .slot = 0 },
 				 { .slot = 1, .id = "c1" },
 				 { .slot = 2, .id = "ls-t1-2" },
 				 { .slot = 3, .id = "ls-t1-3" },
-				 { .slot = 4, .id = "ls-t1-4" } };
-	struct txn t = { .id = "t1", .epoch = 1, .agent = AGENT_LOCKSTEP, .items = items, .n = 5 };
+				 { .slot = 4, .id = "ls-t1-4" },
+				 { .slot = 0, .id = "dimm-1", .backend = "mem-1" } };
+	struct txn t = { .id = "t1", .epoch = 1, .agent = AGENT_LOCKSTEP, .items = items, .n = 6 };
 	struct hv_request rq = {
 		.verb = verb, .t = &t, .view = &view, .todo = todo, .n = n, .bad = on_bad
 	};
@@ -88,7 +89,11 @@ static void test_when_it_is_a_dry_run_then_told_what_is_sent(void **state)
 		"device_add {\"driver\":\"power9-core\",\"id\":\"ls-t1-3\",\"core-id\":3}\n");
 	assert_string_equal(dry, fake.commands);
 	ask(VERB_CPU_DEL, (unsigned[]){ 3 }, 1);
-	assert_string_equal(fake.commands, "device_del {\"id\":\"ls-t1-3\"}\n");
+	assert_string_equal(
+		fake.commands,
+		"object-add {\"qom-type\":\"secret\",\"id\":\"lockstep-unplug-7-ls-t1-3\","
+		"\"data\":\"t1\"}\n"
+		"device_del {\"id\":\"ls-t1-3\"}\n");
 	assert_string_equal(dry, fake.commands);
 	ask(VERB_CPU_ONLINE, (unsigned[]){ 1 }, 1);
 	assert_string_equal(fake.commands, "lockstep-cpu-online {\"txn\":\"t1\",\"cpus\":[6,7]}\n");
@@ -140,6 +145,92 @@ static void test_when_qemu_does_not_take_an_unplug_then_none_is_pending(void **s
 	assert_int_equal(fake.seen.cpus[1].unplug, TRI_YES);
 }
 
+static bool has_mark(const char *name)
+{
+	for (size_t i = 0; i < COUNT(fake.objects); i++)
+		if (!strcmp(fake.objects[i], name))
+			return true;
+	return false;
+}
+
+/* QEMU cannot be asked: the mark tells, until the guest has refused, or the device has gone. */
+static void test_when_another_asked_for_an_unplug_then_it_is_pending(void **state)
+{
+	(void)state;
+	look_at_cores();
+	ask(VERB_CPU_DEL, (unsigned[]){ 1 }, 1);
+	fake_another();
+	fake_look();
+	assert_int_equal(fake.seen.cpus[1].unplug, TRI_YES);
+	assert_int_equal(fake.seen.cpus[0].unplug, TRI_NO);
+	refuse_slot(1);
+	fake_look();
+	assert_int_equal(fake.seen.cpus[1].unplug, TRI_NO);
+	fake_look(); /* by then what the last one has sent is done */
+	assert_false(has_mark("lockstep-unplug-2-c1"));
+	ask(VERB_CPU_DEL, (unsigned[]){ 1 }, 1);
+	fake_look();
+	assert_int_equal(fake.seen.cpus[1].unplug, TRI_YES);
+	assert_true(has_mark("lockstep-unplug-2-c1"));
+	fake.cpus = "[]";
+	fake_another();
+	fake_look();
+	fake_look();
+	assert_false(has_mark("lockstep-unplug-2-c1"));
+}
+
+/* Somebody says that it is not pending: nobody after that thinks so. */
+static void test_when_an_unplug_is_forgotten_then_its_mark_goes(void **state)
+{
+	(void)state;
+	look_at_cores();
+	ask(VERB_CPU_DEL, (unsigned[]){ 1 }, 1);
+	hv_expect_unplug(fake.hv, &fake.seen, "c1", false);
+	fake_look();
+	assert_int_equal(fake.seen.cpus[1].unplug, TRI_NO);
+	assert_false(has_mark("lockstep-unplug-2-c1"));
+}
+
+/* A DIMM goes late: whoever looks next finds the memory that it has left, whatever its name. */
+static void test_when_a_dimm_went_late_then_its_memory_is_found(void **state)
+{
+	(void)state;
+	strcpy(fake.objects[2], "lockstep-unplug-6-dimm-1-mem-1");
+	strcpy(fake.objects[5], "mem-1");
+	fake_look();
+	assert_int_equal(fake.seen.n_mems, 1);
+	assert_string_equal(fake.seen.mems[0].id, "dimm-1");
+	assert_string_equal(fake.seen.mems[0].backend, "mem-1");
+	assert_false(fake.seen.mems[0].plugged);
+	ask(VERB_DIMM_ADD, &(unsigned){ 5 }, 1); /* it comes again: nobody has asked for that */
+	assert_false(has_mark("lockstep-unplug-6-dimm-1-mem-1"));
+	strcpy(fake.objects[2], "lockstep-unplug-6-dimm-1-mem-1");
+	fake.objects[5][0] = '\0';
+	fake_look();
+	fake_look();
+	assert_int_equal(fake.seen.n_mems, 0);
+	assert_false(has_mark("lockstep-unplug-6-dimm-1-mem-1"));
+}
+
+/* What only looks like a mark is none, and is left alone. */
+static void test_when_a_name_is_no_mark_then_it_is_left_alone(void **state)
+{
+	static const char *const names[] = {
+		"lockstep-unplug-",	"lockstep-unplug-c1",	 "lockstep-unplug-99-c1",
+		"lockstep-unplug-3-c1", "lockstep-unplug-1-c/1", "lockstep-unplug-2-c1x",
+	};
+
+	(void)state;
+	look_at_cores();
+	for (size_t i = 0; i < COUNT(names); i++)
+		strcpy(fake.objects[i], names[i]);
+	fake_look();
+	fake_look();
+	assert_int_equal(fake.seen.cpus[1].unplug, TRI_NO);
+	for (size_t i = 0; i < COUNT(names); i++)
+		assert_true(has_mark(names[i]));
+}
+
 /* The command of one item fails: it is named, the others are not. */
 static void test_when_one_item_fails_then_it_is_named(void **state)
 {
@@ -158,6 +249,10 @@ int main(void)
 		FAKE_TEST(test_when_it_is_a_dry_run_then_told_what_is_sent),
 		FAKE_TEST(test_when_the_guest_refuses_then_its_word_is_told_once),
 		FAKE_TEST(test_when_qemu_does_not_take_an_unplug_then_none_is_pending),
+		FAKE_TEST(test_when_another_asked_for_an_unplug_then_it_is_pending),
+		FAKE_TEST(test_when_an_unplug_is_forgotten_then_its_mark_goes),
+		FAKE_TEST(test_when_a_dimm_went_late_then_its_memory_is_found),
+		FAKE_TEST(test_when_a_name_is_no_mark_then_it_is_left_alone),
 		FAKE_TEST(test_when_one_item_fails_then_it_is_named),
 	};
 
