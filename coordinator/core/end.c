@@ -137,7 +137,7 @@ bool end_row_failed(struct engine *e, const struct ls_err *err)
 	if (t->crossed)
 		return retry_forward(e, err);
 	if (t->walk.rollback)
-		return stuck(e, err);
+		return hold_again(e) || stuck(e, err);
 	add_words(t, &said);
 	return turn_round(e, &said);
 }

@@ -17,6 +17,7 @@
 #define ACTIONS_MAX	32
 #define RETRY_MAX	5     /* of a row beyond a pivot; of a hold that gets lost */
 #define RETRY_MS	500   /* between two tries */
+#define HOLD_AGAIN_MS	1000  /* before that of a hold on the way back, then twice as long */
 #define POLL_MS		2000  /* of a row without a rhythm of its own: a hint may get lost */
 #define SILENT_POLL_MS	250   /* while a side does not answer */
 #define SILENT_MAX_MS	30000 /* of silence in a row without a limit of its own */
@@ -139,6 +140,8 @@ void act_timer(struct engine *e, uint64_t poll_ms);
 
 /* ---- visit.c ---------------------------------------------------------- */
 
+void visit_begin(struct engine *e, int row, bool hold);
+
 /* A view has come: go as far as it goes. */
 void visit_judge(struct engine *e, const struct view *v);
 
@@ -159,6 +162,9 @@ bool boot_check(struct engine *e, const struct view *v);
 int hold_wanting(const struct engine *e);
 void hold_taken(struct engine *e, int row);
 void hold_waived(struct engine *e, int row);
+
+/* What was done without was needed after all: try it again. Return: false: often enough. */
+bool hold_again(struct engine *e);
 
 /* Return: false when a loss has ended the transaction. */
 bool hold_check(struct engine *e, const struct view *v);

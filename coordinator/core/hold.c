@@ -4,11 +4,13 @@
  *
  * Each look shows whether all of them are still there; one that is not is taken again
  * before anything else happens, a bounded number of times. One that cannot be had
- * again turns the walk round, and the way back does without it. Whatever may be held
- * is given back at the end, in reverse, on every end. Where nobody can be reached to
- * take it (after a migration the agent needs a moment to answer from the destination)
- * a look brings the connection back, and it is tried again for RELEASE_MS. What cannot
- * be given back is a warning, because its lease does it.
+ * again turns the walk round, and the way back does without it. Where that is refused
+ * (the agent switches nothing without the lock) it is tried again, for half a minute:
+ * whoever has it may be done by then. Whatever may be held is given back at the end, in
+ * reverse, on every end. Where nobody can be reached to take it (after a migration the
+ * agent needs a moment to answer from the destination) a look brings the connection
+ * back, and it is tried again for RELEASE_MS. What cannot be given back is a warning,
+ * because its lease does it.
  */
 #include "engine_private.h"
 
@@ -45,6 +47,23 @@ void hold_waived(struct engine *e, int row)
 {
 	e->waived |= bit(row);
 	show(e);
+}
+
+bool hold_again(struct engine *e)
+{
+	uint64_t pause_ms;
+	int h;
+
+	if (!e->waived || !e->visit.replied.code || e->retries >= RETRY_MAX)
+		return false;
+	e->waived = 0;
+	h = hold_wanting(e);
+	act_tell(e, TELL_WARN, row_at(e, h)->name, "the way back needs it; trying it again");
+	pause_ms = HOLD_AGAIN_MS << e->retries++;
+	visit_begin(e, h, true);
+	e->visit.again_ms = e->now_ms + pause_ms;
+	e->visit.limit_ms += pause_ms;
+	return true;
 }
 
 static unsigned find_lost(struct engine *e, const struct view *v)

@@ -104,7 +104,7 @@ static uint64_t limit_of(const struct engine *e, const struct row *r)
 	return limit_ms && limit_ms < e->deadline_ms ? limit_ms : e->deadline_ms;
 }
 
-static void begin(struct engine *e, int row, bool hold)
+void visit_begin(struct engine *e, int row, bool hold)
 {
 	e->visit = (struct visit){
 		.row = row,
@@ -357,7 +357,7 @@ static bool judge_next(struct engine *e, const struct view *v)
 	if (row < 0)
 		return end_reached(e);
 	if (e->visit.row != row || e->visit.hold != hold)
-		begin(e, row, hold);
+		visit_begin(e, row, hold);
 	if (e->visit.limit_ms && e->now_ms >= e->visit.limit_ms)
 		e->visit.late = true;
 	return judge_row(e, v);

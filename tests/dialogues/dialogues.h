@@ -45,7 +45,6 @@ enum harm {
  * @limit_s: of the transaction; 0 none
  * @rival:  what somebody else has taken before: VERB_CLAIM, VERB_GUEST_LOCK; 0 nothing
  * @asks:   ask for these one by one, of the first device, instead of running it
- * @known:  the two are not the same, and why that is left so: then they must differ
  */
 struct dialogue {
 	const char *name;
@@ -61,7 +60,6 @@ struct dialogue {
 	unsigned limit_s;
 	enum verb rival;
 	enum verb asks[ASKS_MAX];
-	const char *known;
 };
 
 extern const struct dialogue dialogues[];

@@ -50,8 +50,6 @@
 	"! grep -q offline $m/state || echo online_movable >$m/state; done; "                      \
 	"echo -16 >/sys/kernel/debug/notifier-error-inject/memory/actions/MEM_GOING_OFFLINE/error"
 
-#define NO_LOCK "an undo that has lost the lock for good goes on without it, and would be stuck"
-
 /* clang-format off */
 const struct dialogue dialogues[] = {
 	{ "vcpus-one-more",      .wish = VCPUS(3) },
@@ -98,7 +96,7 @@ const struct dialogue dialogues[] = {
 	{ "vcpu-late",           .first = VCPUS(3), .wish = VCPUS(2), .console = DEAF(2), .later = HEARS(2), .mood = GUEST_LATE, .limit_s = 8 },
 	{ "ask-unplug-twice",    .first = VCPUS(3), .wish = VCPUS(2), .asks = { VERB_CPU_DEL, VERB_CPU_DEL }, .console = DEAF(2), .mood = GUEST_SILENT },
 	{ "ask-unplug-again",    .first = VCPUS(3), .wish = VCPUS(2), .asks = { VERB_GUEST_LOCK, VERB_CPU_OFFLINE, VERB_CPU_DEL, VERB_CPU_DEL } },
-	{ "ask-without-lock",    .first = VCPUS(3), .wish = VCPUS(2), .asks = { VERB_CPU_OFFLINE, VERB_CPU_ONLINE }, .known = NO_LOCK },
+	{ "ask-without-lock",    .first = VCPUS(3), .wish = VCPUS(2), .asks = { VERB_CPU_OFFLINE, VERB_CPU_ONLINE } },
 	{ "ask-dimm-unplug-twice", .first = DIMM(256), .wish = UNDIMM, .asks = { VERB_DIMM_DEL, VERB_DIMM_DEL }, .console = DEAF(3), .mood = GUEST_SILENT },
 	{ "ask-dimm-online",     .first = DIMM(256), .wish = UNDIMM, .asks = { VERB_DIMM_DEL, VERB_BACKEND_DEL, VERB_DIMM_DEL } },
 	{ "ask-dimm-refused",    .guests = "agent=no", .first = DIMM(384), .wish = UNDIMM, .asks = { VERB_DIMM_DEL, VERB_DIMM_DEL }, .console = IN_USE, .mood = GUEST_REFUSES },

@@ -250,6 +250,8 @@ int world_guest_ask(struct world *w, enum verb verb, enum side side, unsigned it
 		return -ENOTCONN;
 	if (w->agent == AGENT_QGA)
 		return verb == VERB_CPU_ONLINE ? qga_online(w, side) : -EOPNOTSUPP;
+	if (world_needs_lock(verb) && strcmp(q->lock, w->t->id) != 0)
+		return -EPERM;
 	switch (verb) {
 	case VERB_GUEST_LOCK:
 	case VERB_GUEST_UNLOCK:

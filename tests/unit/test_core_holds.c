@@ -42,6 +42,44 @@ static void test_when_a_hold_is_lost_for_good_then_back_without_it(void **state)
 	world_free(w);
 }
 
+/* The agent has taken two offline, and is to take that back; somebody else has the lock now. */
+static struct world *until_the_way_back_needs_the_lock(void)
+{
+	struct world *w = world_with(&scenarios[UNPLUG_CPUS]);
+
+	w->fail_verb[0] = VERB_CPU_DEL;
+	world_wish(w, &scenarios[UNPLUG_CPUS]);
+	wait_for(w, "turning round at qemu:cpu");
+	strcpy(w->qemu[SIDE_SRC].lock, "somebody");
+	wait_for(w, "guest:lock     warning: the way back needs it; trying it again\n");
+	return w;
+}
+
+/* Who has it is done after a while: what was taken offline comes back. */
+static void test_when_the_way_back_needs_a_hold_then_tried_again(void **state)
+{
+	struct world *w = until_the_way_back_needs_the_lock();
+
+	(void)state;
+	w->qemu[SIDE_SRC].lock[0] = '\0';
+	assert_end(w, END_UNDONE);
+	world_check_as_before(w);
+	world_check_no_holds(w);
+	world_free(w);
+}
+
+/* Nobody gives it back: after half a minute it ends, and says who said no. */
+static void test_when_the_way_back_never_gets_its_hold_then_stuck(void **state)
+{
+	struct world *w = until_the_way_back_needs_the_lock();
+
+	(void)state;
+	assert_end(w, END_STUCK);
+	assert_int_equal(times(w, "the way back needs it"), 4); /* the loss was one try, too */
+	assert_in_range(w->now_ms, 30000, 45000);
+	world_free(w);
+}
+
 /* The first hold is lost for good: those behind it are still given back. */
 static void test_when_the_claim_is_lost_for_good_then_the_lock_is_given_back(void **state)
 {
@@ -161,6 +199,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_when_a_hold_is_lost_then_taken_again),
 		cmocka_unit_test(test_when_a_hold_is_lost_for_good_then_back_without_it),
+		cmocka_unit_test(test_when_the_way_back_needs_a_hold_then_tried_again),
+		cmocka_unit_test(test_when_the_way_back_never_gets_its_hold_then_stuck),
 		cmocka_unit_test(test_when_the_claim_is_lost_for_good_then_the_lock_is_given_back),
 		cmocka_unit_test(test_when_a_hold_is_lost_again_and_again_then_it_ends),
 		cmocka_unit_test(test_when_the_claim_is_taken_then_refused),
