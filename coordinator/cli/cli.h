@@ -37,6 +37,7 @@ struct qmp;
  * @timeout_ms: for the transaction; 0 as long as its rows allow
  * @no_wait:    not for its end: lockstepd goes on with it
  * @fix:        doctor: heal
+ * @limit:      txn list: at most so many; 0 as many as is usual
  * @wish:       what the options ask for; how much may be an argument
  * @to:         migrate: the destination, as typed; @window: force, hold or off
  * @watcher:    in a migration's own process: where reports go; -1: they are shown here
@@ -53,6 +54,7 @@ struct cli {
 	unsigned timeout_ms;
 	bool no_wait;
 	bool fix;
+	uint64_t limit;
 	struct wish wish;
 	const char *to, *window;
 	int watcher;

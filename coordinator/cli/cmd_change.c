@@ -69,7 +69,6 @@ static int change_opened(struct session *s, const struct wish *w, const char *id
 	if (code)
 		return code;
 	r = wish_plan(w, &run_view(s->run)->vm[SIDE_SRC], id, &err, &t);
-
 	if (r < 0)
 		return cli_error(s->cli, wish_is_wrong(r) ? XC_USAGE : XC_REFUSED, &err);
 	if (t && w->dry_run)

@@ -11,11 +11,35 @@
 #include <json-c/json.h>
 #include <qmp.h>
 
+#include "../daemon/ctl.h"
 #include "../report/json.h"
 #include "../report/words.h"
 
+#define TEXT(n)	  #n
+#define DIGITS(n) TEXT(n)
+
+/* clang-format off */
+static const struct argp_option options[] = {
+	{ "limit", 'n', "N", 0, "list: the newest N (default " DIGITS(CTL_TXNS) ", at most " DIGITS(CTL_TXNS_MAX) ")", 1 },
+	{ 0 }
+};
+/* clang-format on */
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct cli *cli = state->input;
+	const char *rest;
+
+	if (key != 'n')
+		return cli_parse(key, arg, state);
+	if (cli_number(arg, CTL_TXNS_MAX, &cli->limit, &rest) < 0 || *rest || !cli->limit)
+		cli_bad_option(cli, "--limit takes 1 to %d, not \"%.40s\"", CTL_TXNS_MAX, arg);
+	return 0;
+}
+
 static const struct argp txn_argp = {
-	.parser = cli_parse,
+	.options = options,
+	.parser = parse,
 	.args_doc = "list [GUEST]\nshow TXN\nresume TXN\nundo TXN\nforget TXN",
 	.doc = "What lockstepd has on record: each transaction, newest first; the rows of one; go "
 	       "on with one that is stuck or pending; take it back; or delete one that has "
@@ -117,6 +141,21 @@ static const struct txn_verb *find(const struct cli *cli)
 	return NULL;
 }
 
+static int check(const struct cli *cli, const struct txn_verb *v, struct ls_err *err)
+{
+	if (!v)
+		return ls_err_set(
+			err, -EINVAL,
+			"txn: list [GUEST], or show, resume, undo or forget TXN is meant");
+	if ((cli->no_wait || cli->timeout_ms) && !v->follow)
+		return ls_err_set(err, -EINVAL,
+				  "txn %s: --no-wait and --timeout go with resume and undo",
+				  v->word);
+	if (cli->limit && v->show != show_list)
+		return ls_err_set(err, -EINVAL, "txn %s: --limit goes with list", v->word);
+	return 0;
+}
+
 static int run_journal(struct cli *cli)
 {
 	const struct txn_verb *v = find(cli);
@@ -124,17 +163,11 @@ static int run_journal(struct cli *cli)
 	struct ls_err err;
 	int code;
 
-	if (!v) {
-		ls_err_set(&err, -EINVAL,
-			   "txn: list [GUEST], or show, resume, undo or forget TXN is meant");
+	if (check(cli, v, &err) < 0)
 		return cli_error(cli, XC_USAGE, &err);
-	}
-	if ((cli->no_wait || cli->timeout_ms) && !v->follow) {
-		ls_err_set(&err, -EINVAL, "txn %s: --no-wait and --timeout go with resume and undo",
-			   v->word);
-		return cli_error(cli, XC_USAGE, &err);
-	}
 	args = json_object_new_object();
+	if (cli->limit)
+		json_add_num(args, "limit", cli->limit);
 	if (cli->n_args == 2)
 		json_add_str(args, v->argument, cli->args[1]);
 	if (v->follow) {

@@ -16,8 +16,9 @@
 
 #include "daemon.h"
 
-#define CTL_EVENT "LOCKSTEP_TXN"
-#define CTL_TXNS  50 /* in an answer, unless it is asked for more */
+#define CTL_EVENT    "LOCKSTEP_TXN"
+#define CTL_TXNS     50 /* in an answer, unless it is asked for more */
+#define CTL_TXNS_MAX 1000
 
 /*
  * Verbs. X(name, its fields' name, class, act, what it does); @act: DO(function), or

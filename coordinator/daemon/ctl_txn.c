@@ -15,6 +15,8 @@
 #include "../report/json.h"
 #include "../report/report.h"
 
+_Static_assert(CTL_TXNS_MAX <= STORE_LIST_MAX, "the store lists them all");
+
 static struct json_object *txn_json(const struct store_txn *t)
 {
 	struct json_object *o = json_object_new_object();

@@ -14,7 +14,6 @@
 #include "daemon_log.h"
 #include "../report/exit.h"
 #include "../report/json.h"
-#include "../store/store.h"
 
 /* ---- errors -------------------------------------------------------------------- */
 
@@ -226,7 +225,7 @@ static const struct qmp_field memory_resize_fields[] = {
 };
 static const struct qmp_field txn_list_fields[] = {
 	{ "guest", QMP_STRING, true, 1, LS_NAME_BYTES - 1, 0, "of this one only" },
-	{ "limit", QMP_INT, true, 1, STORE_LIST_MAX, 0, "at most so many" },
+	{ "limit", QMP_INT, true, 1, CTL_TXNS_MAX, 0, "at most so many" },
 };
 static const struct qmp_field txn_show_fields[] = {
 	{ "txn", QMP_STRING, false, 1, LS_TXN_BYTES - 1, 0, "which" },

@@ -50,8 +50,8 @@ void lane_tell(void *arg, const struct txn *t, const struct action *a)
 	struct json_object *o = report_tell(t, a);
 	const struct log_about about = { LOG_ROW, l->guest.name, t->id, a->row, NULL };
 
-	log_about(LOG_INFO, &about, "%s %s (%llu ms)", qmp_get_str(o, "event", ""), a->text,
-		  (unsigned long long)a->took_ms);
+	log_about(LOG_INFO, &about, "%s%s%s (%llu ms)", qmp_get_str(o, "event", ""),
+		  a->text[0] ? " " : "", a->text, (unsigned long long)a->took_ms);
 	if (a->tell == TELL_ROW_DONE || a->tell == TELL_ROW_FAILED)
 		metrics_row(l->ops.metrics, a->row, a->took_ms);
 	lane_publish(l);
@@ -175,7 +175,8 @@ static void on_ended(void *arg, struct txn *t)
 	const struct log_about about = { LOG_ENDED, l->guest.name, t->id, NULL,
 					 t->end == END_DONE ? NULL : &t->reason };
 
-	log_about(LOG_INFO, &about, "%s %s", txn_end_name(t->end), t->reason.text);
+	log_about(LOG_INFO, &about, "%s%s%s", txn_end_name(t->end), t->reason.text[0] ? " " : "",
+		  t->reason.text);
 	metrics_ended(l->ops.metrics, l->running->job.wish.kind, t->end, &t->reason);
 	emit_end(l, report_ended(l->guest.name, t));
 	run_look_start(l->run, on_now, l);
@@ -359,7 +360,6 @@ int lane_go_on(struct lane *l, struct txn *t, unsigned seq, bool undo, const str
 		q->txn = t;
 		q->seq = seq;
 		q->undo = undo;
-		q->on_record = true;
 	} else {
 		txn_free(t);
 	}
