@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Transactions: the empty one, and the names. record.c has their form in the journal.
+ * Transactions: the empty one, and the names. Their form in the journal is in record.c, and is
+ * read in record_load.c.
  */
 #include "txn.h"
 

@@ -6,11 +6,12 @@
  * hv_process.c the process behind the monitor, and the proof of its death
  * hv_backend.c what a DIMM's memory is made of
  * hv_batch.c  several commands as one request
- * hv_qmp.c    the verbs that QEMU answers; hv_guest.c those that the agent answers
+ * hv_qmp.c    the verbs that QEMU answers; hv_guest.c those that the agent answers;
+ *             hv_guest_read.c what it says of itself
  * hv_plug.c   the host's hooks, told of new vCPUs
  * hv_lease.c  the lease on what the agent holds for a transaction
- * hv_look.c   one observation; hv_read.c what QEMU's answers mean for it,
- *             hv_vector.c put together
+ * hv_look.c   one observation, hv_look_agent.c the agent's part of it; hv_query.c its
+ *             questions; hv_read.c what QEMU's answers mean for it, hv_vector.c put together
  * hv_store.c  the journal in QEMU
  * hv_mark.c   marks in QEMU of unplugs that were asked for
  */
@@ -308,6 +309,8 @@ void look_free(struct hv *hv);
 
 /* hv_guest.c: verbs of the agent. */
 void guest_ask(struct hv *hv, const struct hv_request *rq, struct batch *b);
+
+/* hv_guest_read.c: a status, and qemu-ga's list, as they came, into @vm. */
 void guest_read_status(struct hv *hv, struct json_object *value, struct vm *vm);
 void guest_read_vcpus(struct json_object *value, struct vm *vm);
 
