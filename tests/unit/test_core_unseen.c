@@ -41,6 +41,7 @@ static void test_when_cancelled_while_memory_comes_online_then_it_goes_again(voi
 	cancel_at_once(w);
 	assert_end(w, END_UNDONE);
 	assert_all_is_before(w);
+	assert_int_equal(times(w, "memory-offline"), 1);
 	world_free(w);
 }
 
