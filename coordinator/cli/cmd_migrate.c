@@ -163,8 +163,6 @@ static struct vm copy_vm(const struct vm *vm)
 	c.mems = calloc(vm->n_mems + 1, sizeof(*c.mems));
 	c.forced = NULL;
 	c.n_forced = 0;
-	if (!c.cpus || !c.mems)
-		abort();
 	memcpy(c.cpus, vm->cpus, vm->n_cpus * sizeof(*c.cpus));
 	memcpy(c.mems, vm->mems, vm->n_mems * sizeof(*c.mems));
 	return c;

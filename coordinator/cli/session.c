@@ -30,8 +30,6 @@ int session_look(struct session *s)
 static int open_run(struct session *s, const struct guest *dst, const struct run_ops *ops)
 {
 	s->run = run_new(s->loop, &s->cli->guest, dst, ops);
-	if (!s->run)
-		abort();
 	return session_look(s);
 }
 

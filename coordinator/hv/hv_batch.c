@@ -67,8 +67,6 @@ struct batch *batch_new(struct hv *hv, hv_reply_fn fn, void *arg)
 {
 	struct batch *b = calloc(1, sizeof(*b));
 
-	if (!b)
-		abort(); /* a few hundred bytes: without them no answer could be given at all */
 	*b = (struct batch){ .hv = hv, .pending = 1, .fn = fn, .arg = arg, .next = hv->batches };
 	hv->batches = b;
 	batch_limit(b, HV_ASK_MS);
@@ -106,8 +104,6 @@ struct part *part_new(struct batch *b)
 {
 	struct part *p = calloc(1, sizeof(*p));
 
-	if (!p)
-		abort(); /* a few words */
 	*p = (struct part){ .b = b, .next = b->parts };
 	b->parts = p;
 	return p;
@@ -118,8 +114,6 @@ void part_item(struct part *p, unsigned item, int64_t id)
 	if (p->n == p->size) {
 		p->size = p->size ? 2 * p->size : 4;
 		p->items = reallocarray(p->items, p->size, sizeof(*p->items));
-		if (!p->items)
-			abort(); /* 16 bytes a vCPU */
 	}
 	p->items[p->n++] = (struct part_item){ item, id };
 }

@@ -272,8 +272,6 @@ void hv_doctor(struct hv *hv, bool fix, unsigned limit_ms, hv_value_fn fn, void 
 	struct ls_err err;
 	struct batch *b;
 
-	if (!v)
-		abort(); /* 24 bytes */
 	*v = (struct visit){ fn, arg, NULL };
 	b = batch_new(hv, visit_over, v);
 	batch_limit(b, limit_ms && limit_ms < HV_DOCTOR_MS ? limit_ms : HV_DOCTOR_MS);

@@ -174,8 +174,6 @@ static void begin(struct hv *hv, const struct job *job)
 {
 	struct job *j = malloc(sizeof(*j));
 
-	if (!j)
-		abort(); /* a few words: without them nobody would ever be answered */
 	*j = *job;
 	j->hv = hv;
 	j->b = batch_new(hv, on_over, j);

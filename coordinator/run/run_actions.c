@@ -86,8 +86,6 @@ static struct request *request_new(struct run *run, uint32_t number)
 {
 	struct request *q = calloc(1, sizeof(*q));
 
-	if (!q)
-		abort(); /* a few hundred bytes */
 	*q = (struct request){ .run = run, .number = number, .pending = 1, .next = run->requests };
 	run->requests = q;
 	return q;
@@ -109,8 +107,6 @@ static void on_bad(void *arg, unsigned item, const struct ls_err *err)
 	struct request *q = arg;
 	struct item_err *bad = reallocarray(q->bad, q->n_bad + 1, sizeof(*bad));
 
-	if (!bad)
-		abort(); /* a few hundred bytes */
 	bad[q->n_bad++] = (struct item_err){ item, *err };
 	q->bad = bad;
 }
