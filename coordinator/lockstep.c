@@ -5,10 +5,12 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lockstep/log.h>
 #include <qmp.h>
@@ -266,11 +268,10 @@ static int run_command(const struct entry *e, int argc, char **argv)
 	return r;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv)
 {
 	const struct entry *e;
 
-	signal(SIGPIPE, SIG_IGN); /* who stops reading has not asked to stop the change */
 	if (argc < 2) {
 		help(stderr);
 		return XC_USAGE;
@@ -285,4 +286,28 @@ int main(int argc, char **argv)
 	}
 	e = find(argv[1]);
 	return e ? run_command(e, argc - 1, argv + 1) : unknown_command(argc, argv);
+}
+
+/*
+ * A script must not take what is left of a status on a full disk for the whole. Who stopped
+ * reading, or closed standard output, wanted no more.
+ */
+static int told(int r)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+	bool lost;
+
+	errno = 0;
+	lost = fflush(stdout) != 0 || ferror(stdout);
+	if (!lost || (poll(&out, 1, 0) == 1 && out.revents & (POLLERR | POLLNVAL)))
+		return r;
+	fprintf(stderr, "lockstep: standard output: %s: what this command says is not all there\n",
+		errno ? strerror(errno) : "an error");
+	return r ? r : XC_UNTOLD;
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN); /* who stops reading has not asked to stop the change */
+	return told(command(argc, argv));
 }

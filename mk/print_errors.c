@@ -41,6 +41,7 @@ static const char head[] =
 #define ADVICE_STUCK	"Run what was printed. `lockstep status` shows what is where."
 #define ADVICE_LOST	"The guest is gone; QEMU's log says why."
 #define ADVICE_PARTIAL	"Read how far it got; ask again for the rest, or for what it was before."
+#define ADVICE_UNTOLD	"See why standard output takes no more; `lockstep status` shows what is."
 #define ADVICE_FINDINGS "`lockstep doctor GUEST --fix`, or what the finding names."
 
 static void print_exit_codes(void)

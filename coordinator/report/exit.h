@@ -19,7 +19,8 @@
 	X(STUCK, 7, "neither forward nor back; what is where, and what to run, was printed")       \
 	X(LOST, 8, "QEMU ended in the middle")                                                     \
 	X(FINDINGS, 9, "doctor: something disagrees and was not (or could not be) healed")         \
-	X(PARTIAL, 10, "a part of it was done, and stays; how far it got was printed")
+	X(PARTIAL, 10, "a part of it was done, and stays; how far it got was printed")             \
+	X(UNTOLD, 11, "it is done, but what it says could not be written")
 
 enum exit_code {
 #define X(name, code, text) XC_##name = (code),
