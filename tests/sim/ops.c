@@ -153,7 +153,7 @@ static void prepare_switch(struct life *l, bool on)
 		if (!c->plugged || (l->wish.which.n && draw_chance(&l->plan, 40)))
 			continue;
 		numbers_add(&l->wish.which, i);
-		c->device = c->kernel = on != (l->wish.which.n == 1 || draw_chance(&l->plan, 70));
+		cpu_is(c, on != (l->wish.which.n == 1 || draw_chance(&l->plan, 70)));
 	}
 }
 
@@ -365,7 +365,7 @@ static void prepare_move(struct life *l)
 	if (plugged_cpus(l) < 3)
 		have_cpus(l, 3 + draw_below(&l->plan, 3));
 	if (draw_chance(&l->plan, 50))
-		here(l)->cpus[2].device = here(l)->cpus[2].kernel = false; /* its user did */
+		cpu_is(&here(l)->cpus[2], false); /* its user did */
 	world_has_destination(l->w);
 }
 

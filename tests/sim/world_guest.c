@@ -44,6 +44,14 @@ static void cpu_kernel(struct world *w, const struct later *l)
 	world_later(w, 3, then);
 }
 
+/* At once; what was under way is overtaken. */
+void cpu_is(struct w_cpu *c, bool on)
+{
+	c->device = c->kernel = on;
+	c->busy = false;
+	c->asked++;
+}
+
 static int cpu_switch(struct world *w, enum side side, unsigned slot, bool on)
 {
 	struct w_cpu *c = &w->qemu[side].cpus[slot];
@@ -204,7 +212,7 @@ static int window_open(struct world *w, struct w_qemu *q)
 
 		q->forced[i] = c->present && !c->kernel;
 		if (q->forced[i])
-			c->device = c->kernel = true;
+			cpu_is(c, true);
 	}
 	return 0;
 }
@@ -212,9 +220,11 @@ static int window_open(struct world *w, struct w_qemu *q)
 void guest_drops_window(struct w_qemu *q)
 {
 	q->window[0] = '\0';
-	for (unsigned i = 0; i < W_CPUS; i++)
+	for (unsigned i = 0; i < W_CPUS; i++) {
 		if (q->forced[i])
-			q->cpus[i].device = q->cpus[i].kernel = q->forced[i] = false;
+			cpu_is(&q->cpus[i], false);
+		q->forced[i] = false;
+	}
 }
 
 static int window_close(struct world *w, struct w_qemu *q)

@@ -29,9 +29,9 @@ static void boot_cpus(struct w_cpu *cpus)
 
 		if (c->removing && !c->present)
 			continue; /* given already: QEMU takes it now */
-		c->removing = c->refused = c->busy = false;
-		c->asked++;
-		c->present = c->device = c->kernel = c->plugged;
+		c->removing = c->refused = false;
+		c->present = c->plugged;
+		cpu_is(c, c->present);
 	}
 }
 
@@ -215,7 +215,7 @@ void world_agent_away(struct world *w, uint64_t ms)
 static void write_online(struct w_cpu *c, bool on)
 {
 	if (c->present && !c->fixed)
-		c->device = c->kernel = on;
+		cpu_is(c, on);
 }
 
 /* The guard lets it wait for as long as the guest is in somebody's hands. */
