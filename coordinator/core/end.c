@@ -172,7 +172,7 @@ static void late_text(const struct engine *e, struct ls_err *err)
 	if (e->visit.silent_ms)
 		ls_err_set(err, -ETIMEDOUT, "%s: %s has not answered for %llu ms", name,
 			   e->visit.unseen ? e->visit.unseen : "QEMU",
-			   (unsigned long long)(e->now_ms - e->visit.silent_ms));
+			   (unsigned long long)(e->now_ms - e->heard_ms));
 	else
 		ls_err_set(err, -ETIMEDOUT, "%s: %u of %u not %s after %llu ms", name, e->undone,
 			   e->visit.hold ? 1 : e->t->n, e->visit.dir == STEP_UP ? "there" : "gone",

@@ -275,7 +275,7 @@ struct engine *engine_new(struct txn *t, uint64_t now_ms, uint64_t deadline_ms)
 	if (!e)
 		return NULL;
 	e->t = t;
-	e->now_ms = now_ms;
+	e->now_ms = e->heard_ms = now_ms;
 	e->deadline_ms = deadline_ms;
 	e->visit.row = -1;
 	e->todo = calloc(t->n, sizeof(*e->todo));

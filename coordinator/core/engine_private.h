@@ -52,7 +52,7 @@ enum phase {
  * @seen:      sum of the levels when it was asked, to notice a change
  * @since_ms:  when it began; @limit_ms: when it has failed; 0 never
  * @unseen:    who did not answer the last look, and the row needs that; NULL: nobody
- * @silent_ms: since when; 0: it does
+ * @silent_ms: since when that is known; 0: it does
  * @again_ms:  not to be asked before
  * @losses:    how often it was asked and the connection then lost
  * @late:      the limit has passed: the look under way is the last
@@ -78,6 +78,7 @@ struct visit {
  * @hinted:    something has happened since the last look began
  * @cancelled: somebody asked for it, and no look has been judged since
  * @accepted:  the requester knows
+ * @heard_ms:  when the last look came in which whom its row needs had answered
  * @blind:     looks in a row that came to nothing
  * @retries:   see RETRY_MAX
  * @held:      bit per hold: taken, not seen to be lost
@@ -100,7 +101,7 @@ struct engine {
 	uint32_t number;
 	bool hinted, cancelled, accepted;
 	unsigned blind, retries;
-	uint64_t now_ms, deadline_ms;
+	uint64_t now_ms, deadline_ms, heard_ms;
 	struct visit visit;
 	unsigned held, touched, waived, passed;
 	unsigned boots, reboots;

@@ -330,6 +330,7 @@ static bool judge_row(struct engine *e, const struct view *v)
 	e->visit.unseen = unseen(e, v);
 	if (!e->visit.unseen) {
 		e->visit.silent_ms = 0;
+		e->heard_ms = e->now_ms;
 		if (r->check && (e->visit.asked || !r->asked_first) &&
 		    r->check(e->t, v, e->t->walk.rollback, &err) < 0)
 			return end_row_failed(e, &err);

@@ -167,6 +167,25 @@ static void test_when_taken_back_with_one_that_may_still_go_then_pending(void **
 	world_free(w);
 }
 
+/*
+ * The claim is asked for and QEMU stands still: the one look that shows it is the last of
+ * the row's time. It has been silent since the look before, not since that one.
+ */
+static void test_when_the_last_look_is_unanswered_then_silent_since_the_one_before(void **state)
+{
+	struct world *w = world_with(&scenarios[UNPLUG_CPUS]);
+
+	(void)state;
+	w->reply_now = REPLY_LATE;
+	world_wish(w, &scenarios[UNPLUG_CPUS]);
+	wait_for(w, "claim");
+	w->silent_from[SIDE_SRC] = w->now_ms;
+	w->silent_until[SIDE_SRC] = w->now_ms + 60000;
+	world_run(w);
+	assert_said(w, "claim: QEMU has not answered for 5005 ms");
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +195,8 @@ int main(void)
 		cmocka_unit_test(test_when_the_agent_is_away_then_nothing_counts_as_offline),
 		cmocka_unit_test(test_when_the_agent_is_away_on_the_way_back_then_asked_again),
 		cmocka_unit_test(test_when_asked_for_what_has_just_gone_then_that_is_no_failure),
+		cmocka_unit_test(
+			test_when_the_last_look_is_unanswered_then_silent_since_the_one_before),
 		cmocka_unit_test(test_when_taken_back_with_one_that_may_still_go_then_pending),
 		cmocka_unit_test(test_when_the_agent_never_returns_then_what_was_plugged_goes),
 	};
