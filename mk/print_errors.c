@@ -37,7 +37,8 @@ static const char head[] =
 #define ADVICE_BUSY   "Wait, or end the one that is named: a monitor has one client at a time."
 #define ADVICE_UNDONE "The state is as before. Remove the cause and try again."
 #define ADVICE_PENDING                                                                             \
-	"`lockstep status` shows it; it ends when the guest answers. A migration waits for that."
+	"`lockstep status`, or `lockstep doctor`, shows it; it ends when the guest answers. A "    \
+	"migration waits for that."
 #define ADVICE_STUCK	"Run what was printed. `lockstep status` shows what is where."
 #define ADVICE_LOST	"The guest is gone; QEMU's log says why."
 #define ADVICE_PARTIAL	"Read how far it got; ask again for the rest, or for what it was before."

@@ -99,7 +99,7 @@ static int examine(struct session *s, struct doctor *d)
 	while (!d->over && sd_event_run(s->loop, UINT64_MAX) >= 0)
 		;
 	if (d->err.code)
-		return cli_error(s->cli, XC_REFUSED, &d->err);
+		return cli_error(s->cli, exit_of_doctor(d->err.code), &d->err);
 	if (run_look(s->run, &d->err) < 0)
 		return cli_error(s->cli, XC_REACH, &d->err);
 	doctor_add_host(d->findings, vm);

@@ -71,7 +71,7 @@ static void fail(struct visit *v, const struct ls_err *err)
 	const struct log_about about = { .message = LOG_ENDED, .guest = v->guest, .err = err };
 
 	if (v->call)
-		qmp_reply_error(v->call, exit_name(XC_REFUSED), "%s", err->text);
+		qmp_reply_error(v->call, exit_name(exit_of_doctor(err->code)), "%s", err->text);
 	else
 		log_about(LOG_WARNING, &about, "doctor: %s", err->text);
 	free(v);

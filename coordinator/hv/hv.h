@@ -110,7 +110,8 @@ void hv_dry(struct hv *hv, const struct hv_request *rq, hv_sink_fn fn, void *arg
 /**
  * hv_doctor() - The agent's doctor
  * @fix: heal
- * @fn:  gets the findings (a "findings" array, borrowed), or an error
+ * @fn:  gets the findings (a "findings" array, borrowed), or an error; -EINPROGRESS: the
+ *       agent was asked to heal and nobody knows whether it did
  */
 typedef void (*hv_value_fn)(void *arg, struct json_object *value, const struct ls_err *err);
 void hv_doctor(struct hv *hv, bool fix, unsigned limit_ms, hv_value_fn fn, void *arg);

@@ -234,6 +234,7 @@ void guest_ask(struct hv *hv, const struct hv_request *rq, struct batch *b)
 struct visit {
 	hv_value_fn fn;
 	void *arg;
+	bool fix;
 	struct json_object *findings;
 };
 
@@ -256,11 +257,25 @@ static void on_findings(struct qmp *q, struct json_object *value, const struct l
 	batch_done(b);
 }
 
+/* Asked to heal, and not answered: it goes on without us, or never heard. */
+static void may_heal(const struct visit *v, struct ls_err *err)
+{
+	struct ls_err why = *err;
+
+	if (v->fix && (why.code == -ETIMEDOUT || why.code == -EPIPE))
+		ls_err_set(err, -EINPROGRESS,
+			   "%.120s; the agent may still be healing: \"lockstep doctor\" shows what "
+			   "is left",
+			   why.text);
+}
+
 static void visit_over(void *arg, const struct ls_err *err)
 {
 	struct visit *v = arg;
+	struct ls_err said = *err;
 
-	v->fn(v->arg, v->findings, err->code ? err : NULL);
+	may_heal(v, &said);
+	v->fn(v->arg, v->findings, said.code ? &said : NULL);
 	json_object_put(v->findings);
 	free(v);
 }
@@ -272,7 +287,7 @@ void hv_doctor(struct hv *hv, bool fix, unsigned limit_ms, hv_value_fn fn, void 
 	struct ls_err err;
 	struct batch *b;
 
-	*v = (struct visit){ fn, arg, NULL };
+	*v = (struct visit){ fn, arg, fix && hv->agent.is_ready, NULL };
 	b = batch_new(hv, visit_over, v);
 	batch_limit(b, limit_ms && limit_ms < HV_DOCTOR_MS ? limit_ms : HV_DOCTOR_MS);
 	json_object_object_add(args, "fix", json_object_new_boolean(fix));

@@ -46,6 +46,11 @@ int exit_of_errno(int r)
 	}
 }
 
+int exit_of_doctor(int r)
+{
+	return r == -EINPROGRESS ? XC_PENDING : XC_REFUSED;
+}
+
 int exit_of_end(enum txn_end end)
 {
 	static const int codes[] = {

@@ -15,7 +15,7 @@
 	X(REACH, 3, "the guest's monitor cannot be reached or is not a monitor")                   \
 	X(BUSY, 4, "another lockstep, or another client of the monitor, has this guest")           \
 	X(UNDONE, 5, "failed, and everything that was done has been taken back")                   \
-	X(PENDING, 6, "the guest was asked for a device and has not answered yet")                 \
+	X(PENDING, 6, "the guest was asked for a device, or to heal, and has not answered yet")    \
 	X(STUCK, 7, "neither forward nor back; what is where, and what to run, was printed")       \
 	X(LOST, 8, "QEMU ended in the middle")                                                     \
 	X(FINDINGS, 9, "doctor: something disagrees and was not (or could not be) healed")         \
@@ -32,8 +32,9 @@ enum exit_code {
 const char *exit_name(int code);
 const char *exit_text(int code);
 
-/* The exit code for an errno of connecting or looking, and for the end of a transaction. */
+/* The exit code for an errno: of connecting or looking, of a doctor; and for an end. */
 int exit_of_errno(int r);
+int exit_of_doctor(int r);
 int exit_of_end(enum txn_end end);
 
 #endif

@@ -221,6 +221,13 @@ static void do_renew(struct qmp_call *call, struct json_object *args, void *arg)
 		qmp_reply(call, NULL);
 }
 
+/* It is at work for longer than anybody waits. */
+static void do_doctor(struct qmp_call *call, struct json_object *args, void *arg)
+{
+	(void)args, (void)arg;
+	fake.held = call;
+}
+
 #define FIELDS(id) ls_wire_args_##id, LS_WIRE_N(ls_wire_args_##id)
 
 static const struct qmp_verb agent_verbs[] = {
@@ -229,6 +236,7 @@ static const struct qmp_verb agent_verbs[] = {
 	{ "lockstep-lock", do_nothing, FIELDS(LOCK) },
 	{ "lockstep-cpu-online", do_change, FIELDS(CPU_ONLINE) },
 	{ "lockstep-renew", do_renew, FIELDS(RENEW) },
+	{ "lockstep-doctor", do_doctor, FIELDS(DOCTOR) },
 	{ 0 },
 };
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
+#include "../../coordinator/report/exit.h"
 #include "fake_guest.h"
 
 static char dry[FAKE_TEXT];
@@ -243,6 +244,48 @@ static void test_when_one_item_fails_then_it_is_named(void **state)
 	assert_int_equal(bad_items[0], 4);
 }
 
+/* ---- the doctor ---------------------------------------------------------------- */
+
+static void on_findings(void *arg, struct json_object *value, const struct ls_err *err)
+{
+	bool *waits = arg;
+
+	(void)value;
+	fake.reply = *err;
+	*waits = false;
+}
+
+static void call_doctor(bool fix)
+{
+	bool waits = true;
+
+	hv_doctor(fake.hv, fix, 50, on_findings, &waits);
+	fake_run_while(&waits, HANG_MS);
+	assert_false(waits);
+}
+
+/* Nobody waits any longer for an agent that was asked to heal: it may do so still. */
+static void test_when_the_healing_takes_too_long_then_it_is_not_refused(void **state)
+{
+	(void)state;
+	look_at_cores();
+	call_doctor(true);
+	assert_int_equal(exit_of_doctor(fake.reply.code), XC_PENDING);
+	assert_string_equal(fake.reply.text,
+			    "no answer within 50 ms; the agent may still be healing: "
+			    "\"lockstep doctor\" shows what is left");
+}
+
+/* One that was only asked what it sees has changed nothing. */
+static void test_when_only_looking_takes_too_long_then_refused(void **state)
+{
+	(void)state;
+	look_at_cores();
+	call_doctor(false);
+	assert_int_equal(exit_of_doctor(fake.reply.code), XC_REFUSED);
+	assert_string_equal(fake.reply.text, "no answer within 50 ms");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +297,8 @@ int main(void)
 		FAKE_TEST(test_when_a_dimm_went_late_then_its_memory_is_found),
 		FAKE_TEST(test_when_a_name_is_no_mark_then_it_is_left_alone),
 		FAKE_TEST(test_when_one_item_fails_then_it_is_named),
+		FAKE_TEST(test_when_the_healing_takes_too_long_then_it_is_not_refused),
+		FAKE_TEST(test_when_only_looking_takes_too_long_then_refused),
 	};
 
 	return cmocka_run_group_tests(tests, fake_make_dir, fake_remove_dir);
