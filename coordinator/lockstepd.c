@@ -224,10 +224,10 @@ static const char *env_or(const char *name, const char *otherwise)
 	return value && value[0] ? value : otherwise;
 }
 
-/* What lane_life.c starts: one recovery, as "lockstep recover" does it. */
+/* What lane_life.c starts: one recovery, as "lockstep recover" does it, told in our log. */
 static int recover(char **argv)
 {
-	struct cli cli = { .watcher = -1, .quiet = true };
+	struct cli cli = { .watcher = -1 };
 	struct run_ops ops;
 	struct session s;
 	int code;

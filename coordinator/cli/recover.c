@@ -9,6 +9,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -100,6 +101,20 @@ static bool guest_is_fine(const struct session *s)
 
 /* ---- ending it ------------------------------------------------------------- */
 
+/* One line for people, or for the log of lockstepd. */
+__attribute__((format(printf, 2, 3))) static void say(const struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->cli->quiet || s->cli->json)
+		return;
+	fprintf(stderr, "%s: ", s->cli->guest.name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
 static int clear(struct session *s, const char *txn)
 {
 	struct answer store = { 0 }, claim = { 0 };
@@ -113,7 +128,10 @@ static int clear(struct session *s, const char *txn)
 	wait_for(s, &store.over);
 	if (claim.err.code)
 		store.err = claim.err;
-	return store.err.code ? cli_error(s->cli, XC_STUCK, &store.err) : XC_OK;
+	if (store.err.code)
+		return cli_error(s->cli, XC_STUCK, &store.err);
+	say(s, "what the interrupted %s had left in QEMU has been cleared away", txn);
+	return XC_OK;
 }
 
 static int not_of_it(struct session *s, const struct txn *t)
@@ -156,10 +174,13 @@ static int end_it(struct session *s, struct txn *t)
 		return code;
 	if (run_undo(s->run, t, session_deadline(s)) < 0)
 		t->end = END_STUCK;
-	if (t->end != END_UNDONE && t->end != END_REFUSED && t->end != END_DONE &&
-	    t->end != END_PARTIAL)
+	code = code_of(s, t);
+	if (code)
 		tell_end(s->cli, t);
-	return code_of(s, t);
+	else
+		say(s, "the interrupted %s (%s) has ended: %s", txn_op_name(t->op), t->id,
+		    txn_end_name(t->end));
+	return code;
 }
 
 static int recover_txn(struct session *s, const char *text)
@@ -176,9 +197,8 @@ static int recover_txn(struct session *s, const char *text)
 	s->at = text[5] == 's' ? SIDE_SRC : SIDE_DST;
 	if (txn_load(text + 9, &err, &t) < 0)
 		return cli_error(s->cli, XC_STUCK, &err);
-	if (!s->cli->quiet && !s->cli->json)
-		fprintf(stderr, "%s: an interrupted %s (%s) is on record: %s\n", s->cli->guest.name,
-			txn_op_name(t->op), t->id, t->crossed ? "finishing it" : "taking it back");
+	say(s, "an interrupted %s (%s) is on record: %s", txn_op_name(t->op), t->id,
+	    t->crossed ? "finishing it" : "taking it back");
 	code = end_it(s, t);
 	txn_free(t);
 	return code;
