@@ -109,8 +109,6 @@ void do_doctor(struct qmp_call *call, struct json_object *args, struct daemon *d
 	if (!l)
 		return;
 	v = calloc(1, sizeof(*v));
-	if (!v)
-		abort(); /* a few words */
 	*v = (struct visit){ .call = alone ? NULL : call, .d = d };
 	snprintf(v->guest, sizeof(v->guest), "%s", lane_guest(l)->name);
 	r = lane_doctor(l, &how, on_findings, v, &err);

@@ -57,8 +57,6 @@ static void await(struct ctl *c, const struct lane *l, struct qmp_call *call)
 {
 	struct arrival *a = calloc(1, sizeof(*a));
 
-	if (!a)
-		abort(); /* a few words */
 	snprintf(a->guest, sizeof(a->guest), "%s", lane_guest(l)->name);
 	a->call = call;
 	a->next = c->arrivals;

@@ -183,8 +183,6 @@ static void read_txn(struct qmp_call *call, struct json_object *args, struct dae
 	struct go_on *g = malloc(sizeof(*g));
 	struct ls_err err;
 
-	if (!g)
-		abort(); /* a few words */
 	*g = (struct go_on){
 		.call = call,
 		.d = d,
@@ -233,8 +231,6 @@ void do_txn_forget(struct qmp_call *call, struct json_object *args, struct daemo
 	struct forget *f = calloc(1, sizeof(*f));
 	struct ls_err err;
 
-	if (!f)
-		abort(); /* a few words */
 	f->call = call;
 	f->d = d;
 	snprintf(f->txn, sizeof(f->txn), "%s", qmp_get_str(args, "txn", ""));

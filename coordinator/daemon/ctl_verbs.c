@@ -73,8 +73,6 @@ void ctl_remember(struct ctl *c, struct qmp_call *call, const char *txn)
 {
 	struct pending *p = calloc(1, sizeof(*p));
 
-	if (!p)
-		abort(); /* a few words */
 	snprintf(p->txn, sizeof(p->txn), "%s", txn);
 	p->call = call;
 	p->next = c->pending;

@@ -82,8 +82,6 @@ void lane_record(void *arg, const struct txn *t, const char *row, const char *te
 	struct lane_record record = { t, row, text, ++l->running->seq };
 	struct receipt *p = malloc(sizeof(*p));
 
-	if (!p)
-		abort(); /* a few words */
 	*p = (struct receipt){ l, done, done_arg, l->receipts };
 	l->receipts = p;
 	l->ops.record(l->ops.arg, l, &record, on_recorded, p);

@@ -320,8 +320,6 @@ static void attempt(struct lane *l)
 		return;
 	}
 	l->run = run_new(l->loop, &l->guest, NULL, &ops);
-	if (!l->run)
-		abort();
 	l->looking = true;
 	run_look_start(l->run, on_first_look, l);
 }

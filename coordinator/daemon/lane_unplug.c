@@ -59,8 +59,6 @@ static struct lane_unplug *add(struct lane *l, const struct lane_unplug *u)
 	if (l->n_unplugs == LANE_UNPLUGS_MAX)
 		return NULL;
 	list = realloc(l->unplugs, (l->n_unplugs + 1) * sizeof(*list));
-	if (!list)
-		abort(); /* a few words */
 	l->unplugs = list;
 	list[l->n_unplugs] = *u;
 	return &list[l->n_unplugs++];
