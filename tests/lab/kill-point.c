@@ -10,7 +10,8 @@
  * to have it (fsync, fdatasync). What happens between two points nobody else can see, so a
  * death there is a death at the second. Points are counted from the first client of the
  * control socket on, or from the first one of the KIND or command that is named. Before the
- * Nth of them the process is killed, or with STOP stands still, and FILE says what it was.
+ * Nth of them the process is killed, or with STOP stands still until SIGCONT; FILE says what
+ * it was.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -61,7 +62,11 @@ static void point(const char *what, const void *buf, size_t len)
 	if (!counted || atomic_fetch_add(&points, 1) + 1 != (unsigned)atoi(n))
 		return;
 	note(what, buf, len);
-	kill(getpid(), getenv("LOCKSTEP_KILL_STOP") ? SIGSTOP : SIGKILL);
+	if (getenv("LOCKSTEP_KILL_STOP")) {
+		raise(SIGSTOP); /* taken by this very thread; SIGCONT has it go on from here */
+		return;
+	}
+	kill(getpid(), SIGKILL);
 	for (;;) /* another thread may be the one that takes it */
 		pause();
 }
