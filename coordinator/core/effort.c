@@ -10,6 +10,7 @@
 #include "engine_private.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* How many are still in, not counting those of @lost. */
 static unsigned left(const struct txn *t, const bool *lost)
@@ -76,14 +77,26 @@ static void drop(struct engine *e, unsigned item, enum item_state state)
 	act_tell(e, TELL_WARN, engine_row(e)->name, err.text);
 }
 
+/* They are of this item if it is alone, and if none that was dropped before has them. */
+static void add_words(const struct txn *t, const bool *lost, unsigned item)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		if ((lost[i] && i != item) || strstr(t->items[i].why.text, t->guest_says))
+			return;
+	end_add_words(t, &t->items[item].why);
+}
+
 /* Return: true when the walk goes on without those that are @lost, each with its why. */
 static bool drop_all(struct engine *e, const bool *lost)
 {
 	if (!may_drop(e) || !left(e->t, lost))
 		return false;
-	for (unsigned i = 0; i < e->t->n; i++)
-		if (lost[i])
-			drop(e, i, ITEM_DROPPED);
+	for (unsigned i = 0; i < e->t->n; i++) {
+		if (!lost[i])
+			continue;
+		add_words(e->t, lost, i);
+		drop(e, i, ITEM_DROPPED);
+	}
 	go_on_without(e);
 	return true;
 }

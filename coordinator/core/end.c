@@ -114,8 +114,7 @@ static bool pends(const struct engine *e)
 	return (e->undone || e->visit.silent_ms) && !e->visit.replied.code;
 }
 
-/* Behind our own, which may be cut for it: the words of whom the error is about. */
-static void add_words(const struct txn *t, struct ls_err *err)
+void end_add_words(const struct txn *t, struct ls_err *err)
 {
 	static const char between[] = "; the guest's kernel says: ";
 	struct ls_err ours = *err;
@@ -138,7 +137,7 @@ bool end_row_failed(struct engine *e, const struct ls_err *err)
 		return retry_forward(e, err);
 	if (t->walk.rollback)
 		return hold_again(e) || stuck(e, err);
-	add_words(t, &said);
+	end_add_words(t, &said);
 	return turn_round(e, &said);
 }
 

@@ -206,6 +206,9 @@ void end_finish(struct engine *e, enum txn_end end, const struct ls_err *err);
 /* The row says no: it is impossible, or was refused. */
 bool end_row_failed(struct engine *e, const struct ls_err *err);
 
+/* Behind our own, which may be cut for it: the words of the guest's kernel, if it had any. */
+void end_add_words(const struct txn *t, struct ls_err *err);
+
 /* The row's time is over. */
 bool end_row_late(struct engine *e, const struct view *v);
 

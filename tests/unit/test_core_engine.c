@@ -114,6 +114,30 @@ static void test_when_best_effort_and_one_is_refused_then_it_is_online_again(voi
 	goes_well(UNPLUG_SOME, "some unplugged");
 }
 
+/* The kernel's words go to the one that it refuses now, and not to who is refused after it. */
+static void test_when_best_effort_then_the_words_are_of_the_one_that_is_refused(void **state)
+{
+	const char *words = "CPU 3 has 13 vectors, 2 available. Cannot disable CPU";
+	const struct scenario *s = &scenarios[UNPLUG_SOME];
+
+	(void)state;
+	for (unsigned refused = 1; refused <= 2; refused++) {
+		struct world *w = world_with(s);
+		unsigned told = 0;
+
+		if (refused == 2)
+			w->qemu[SIDE_SRC].cpus[4].mood = GUEST_REFUSES;
+		w->kernel_says = words;
+		world_wish(w, s);
+		wait_for(w, "end: partial");
+		for (unsigned i = 0; i < w->t->n; i++)
+			told += strstr(w->t->items[i].why.text, words) != NULL;
+		assert_int_equal(told, 1);
+		assert_string_equal(w->t->guest_says, words);
+		world_free(w);
+	}
+}
+
 /* One says nothing: it is left as it is, since it may still go. The refused one is not. */
 static void test_when_best_effort_and_one_is_silent_then_pending(void **state)
 {
@@ -543,6 +567,8 @@ int main(void)
 		cmocka_unit_test(
 			test_when_best_effort_and_one_is_broken_then_the_others_are_plugged),
 		cmocka_unit_test(test_when_best_effort_and_one_is_refused_then_it_is_online_again),
+		cmocka_unit_test(
+			test_when_best_effort_then_the_words_are_of_the_one_that_is_refused),
 		cmocka_unit_test(test_when_best_effort_and_one_is_silent_then_pending),
 		cmocka_unit_test(test_when_an_item_is_dropped_then_the_smaller_set_is_on_record),
 		cmocka_unit_test(test_when_best_effort_and_all_fail_then_undone),
