@@ -98,6 +98,7 @@ static const uint64_t kept[] = {
 	43711,	/* migrate done: a lie about what a silent QEMU had not even heard */
 	509603, /* migrate undone: a user in the fake guest changed a CPU in somebody's hands */
 	689686, /* vcpus down undone: a user's offline CPU hid that what came back was, too */
+	886603, /* vcpus down undone: a rival got the lock while work was done under it */
 	244446, /* migrate done: the fake let what was asked before undo what a user did since */
 };
 

@@ -359,6 +359,7 @@ bool world_needs_lock(enum verb verb); /* of the agent's verbs */
 void guest_drops_window(struct w_qemu *q);
 int migration_ask(struct world *w, enum verb verb, enum side side);
 void guest_follows_balloon(struct world *w, const struct later *l);
+bool guest_at_work(const struct w_qemu *q);
 void cpu_is(struct w_cpu *c, bool on);
 void guest_takes_virtio_mem(struct world *w, const struct later *l);
 struct w_mem *world_mem(struct world *w, enum side side, const char *id);

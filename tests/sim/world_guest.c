@@ -52,6 +52,14 @@ void cpu_is(struct w_cpu *c, bool on)
 	c->asked++;
 }
 
+bool guest_at_work(const struct w_qemu *q)
+{
+	for (unsigned i = 0; i < W_CPUS; i++)
+		if (q->cpus[i].busy)
+			return true;
+	return false;
+}
+
 static int cpu_switch(struct world *w, enum side side, unsigned slot, bool on)
 {
 	struct w_cpu *c = &w->qemu[side].cpus[slot];

@@ -280,19 +280,38 @@ static void rival_leaves(struct world *w, const struct later *l)
 }
 
 /* Another coordinator has broken our claim, or come when the lease of our lock was over. */
+static void rival_has(struct world *w, const char *what, uint64_t ms)
+{
+	world_happens(w, "a rival has the %s", what);
+	world_later(w, ms, (struct later){ .fn = rival_leaves, .exact = true });
+	world_changed(w);
+}
+
+/* The agent gives the lock to nobody while a request is carried out under it. */
+static void rival_locks(struct world *w, const struct later *l)
+{
+	struct w_qemu *q = &w->qemu[l->side];
+
+	if (guest_at_work(q)) {
+		world_later(w, 1, *l);
+		return;
+	}
+	strcpy(q->lock, "rival");
+	q->lock_until = UINT64_MAX;
+	guest_drops_window(q);
+	rival_has(w, "lock", l->level);
+}
+
 void world_rival(struct world *w, unsigned which, uint64_t ms)
 {
 	enum side side = world_guest_side(w);
-	bool lock = which % 2;
 
-	strcpy(lock ? w->qemu[side].lock : w->qemu[side].claim, "rival");
-	if (lock) {
-		w->qemu[side].lock_until = UINT64_MAX;
-		guest_drops_window(&w->qemu[side]);
+	if (which % 2) {
+		rival_locks(w, &(struct later){ .fn = rival_locks, .side = side, .level = ms });
+		return;
 	}
-	world_happens(w, "a rival has the %s", lock ? "lock" : "claim");
-	world_later(w, ms, (struct later){ .fn = rival_leaves, .exact = true });
-	world_changed(w);
+	strcpy(w->qemu[side].claim, "rival");
+	rival_has(w, "claim", ms);
 }
 
 /* ---- behind the planner's back --------------------------------------------- */

@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-
 #include "../../coordinator/hv/conn.h"
 
 #define RUN_MS	 3000

@@ -15,7 +15,6 @@
 
 #include <cmocka.h>
 
-
 #include "../../coordinator/cli/paint.h"
 
 #define TEXT "all agrees\n  cpu3  ! it does not\nend"

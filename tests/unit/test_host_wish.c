@@ -13,7 +13,6 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
-
 #include "../../coordinator/run/wish.h"
 
 /* What a client sends is what the daemon plans: each kind there and back. */
