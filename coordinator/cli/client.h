@@ -38,7 +38,7 @@ int client_ask(const struct cli *cli, const char *verb, struct json_object *args
 	       struct json_object **ret_value);
 
 /* The argument that most verbs take: the name of a guest. */
-struct json_object *client_args(const char *guest);
+struct json_object *client_args(const char *name);
 
 /* How long an answer is waited for: as long as --timeout says, or what is usual. */
 unsigned client_limit_ms(const struct cli *cli);
