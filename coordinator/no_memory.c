@@ -43,6 +43,7 @@ void *malloc(size_t size)
 	return or_end(real(size), size);
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's are reserved */
 void *calloc(size_t n, size_t size)
 {
 	static void *(*real)(size_t n, size_t size);
@@ -52,6 +53,7 @@ void *calloc(size_t n, size_t size)
 	return or_end(real(n, size), n && size);
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's are reserved */
 void *realloc(void *p, size_t size)
 {
 	static void *(*real)(void *p, size_t size);

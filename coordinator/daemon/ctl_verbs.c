@@ -176,7 +176,7 @@ static bool allowed(struct qmp_call *call, const struct daemon *d, enum access_c
 	static void gate_##fields(struct qmp_call *call, struct json_object *args, void *d)        \
 	{                                                                                          \
 		if (allowed(call, d, ACCESS_##class))                                              \
-			act;                                                                       \
+			(act);                                                                     \
 	}
 CTL_VERBS(X)
 #undef X

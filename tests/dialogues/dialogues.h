@@ -90,7 +90,7 @@ struct story {
 void note(struct record *r, const char *a, const char *b);
 void note_tell(struct story *s, const struct action *a);
 void note_end(struct story *s, enum txn_end end, int code);
-void note_event(struct story *s, enum side side, const char *event);
+void note_event(struct story *s, enum side side, const char *words);
 
 /* All that the engine makes of an error. */
 const char *class_of(int code);

@@ -65,11 +65,13 @@ void *malloc(size_t size)
 	return fails() ? NULL : __libc_malloc(size);
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's are reserved */
 void *calloc(size_t n, size_t size)
 {
 	return fails() ? NULL : __libc_calloc(n, size);
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's are reserved */
 void *realloc(void *p, size_t size)
 {
 	return fails() ? NULL : __libc_realloc(p, size);
