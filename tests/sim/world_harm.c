@@ -356,7 +356,8 @@ static void mem_goes_stale(struct world *w, const struct item *it, unsigned pick
 static void carry_over(struct w_qemu *before, const struct w_qemu *from, const struct w_qemu *to)
 {
 	for (unsigned i = 0; i < W_CPUS; i++)
-		/* One too many does no harm. NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
+		/* One too many does no harm. */
+		/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
 		if (memcmp(&from->cpus[i], &to->cpus[i], sizeof(to->cpus[i])))
 			before->cpus[i] = to->cpus[i];
 	for (unsigned i = 0; i < W_MEMS; i++)
