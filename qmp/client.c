@@ -177,14 +177,14 @@ int qmp_dispatch(struct qmp *q, short revents, struct ls_err *err)
 /* ---- life ------------------------------------------------------------- */
 
 /*
- * Several clients may follow each other on an agent's port, where late replies to
- * an earlier one can still arrive: their ids must not meet ours.
+ * Several clients may follow each other on an agent's port or a monitor, where late replies
+ * to an earlier one, which was killed, can still arrive: their ids must not meet ours.
  */
-static uint64_t first_id(enum qmp_dialect dialect)
+static uint64_t first_id(void)
 {
 	uint32_t random = 0;
 
-	if (dialect == QMP_DIALECT_QMP || getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		return 1;
 	return ((uint64_t)random << 20) + 1; /* stays below 2^53: exact in any JSON reader */
 }
@@ -199,7 +199,7 @@ static struct qmp *client_new(const char *address, const struct qmp_options *opt
 	if (options)
 		q->opt = *options;
 	q->events.max = q->opt.events ? q->opt.events : QMP_EVENTS_MAX;
-	q->next_id = first_id(q->opt.dialect);
+	q->next_id = first_id();
 	q->address = strdup(address);
 	q->in = qmp_framer_new(&q->opt.limits);
 	if (q->address && q->in)
